@@ -1,0 +1,79 @@
+/* store.h: the result store: SQLite, one schema (reports/schema.sql), this one writer.
+ *
+ * Every cell and finding goes in here, in memory where no file is named; whatever a person or a script sees (terminal,
+ * --json, later the page) is a query over it. Rooms above hand over plain words and numbers.
+ */
+#ifndef REPORTS_STORE_H
+#define REPORTS_STORE_H
+
+#include <stdio.h>
+
+#include "oracle/verdict.h"
+
+struct store;
+
+struct store_error {
+    char text[320];
+};
+
+#define STORE_SCHEMA_VERSION 1
+
+struct store_campaign {
+    const char *version; /* of qedcrash */
+    uint64_t seed;
+    const char *command; /* as typed, for the record */
+};
+
+/* path NULL: in memory. Creates the schema in an empty file. 0, or -errno with err: a store of a newer schema, a file
+ * that is no store, a read-only or full disk each get one clear sentence. */
+int store_open(const char *path, const struct store_campaign *campaign, struct store **out, struct store_error *err);
+/* Commits and closes; 0 or -errno (a full disk shows here at the latest). */
+int store_close(struct store *s, struct store_error *err);
+
+enum store_expected { STORE_EXPECT_NOTHING, STORE_EXPECT_SAFE, STORE_EXPECT_UNSAFE };
+
+struct store_finding {
+    const char *id;               /* what `qedcrash repro` takes */
+    enum verdict_class class;
+    uint32_t crash_point;
+    bool has_guest_sector;
+    uint64_t guest_sector;
+    const char *expected, *found; /* "backing 12", "zero" */
+    const char *why;              /* one sentence */
+    const char *missing_order;    /* "cow_write before l2_update", or "" */
+    const char *story;            /* several lines for people: lost in words, the smallest state, what survived */
+    uint32_t survivors;           /* how many image sectors survived in the witness */
+    uint64_t states;              /* crash states seen with this finding */
+};
+
+struct store_cell {
+    const char *scenario, *design, *disk;
+    uint64_t schedule;
+    const char *verdict;          /* "safe", "unsafe", or "skipped" */
+    const char *skip_reason;      /* NULL unless skipped */
+    enum store_expected expected;
+    const char *expected_classes; /* "lost-cow,corrupt" or "" */
+    bool as_expected;             /* also true where nothing is expected and the verdict is safe */
+    bool complete;
+    const char *cut;              /* why not complete, or NULL */
+    uint64_t crash_points;
+    const char *states_total;     /* decimal string */
+    double states_log2;
+    uint64_t executions;
+    uint64_t guest_writes, image_writes, flushes, scans;
+    uint64_t leaks, dirty_after_clean; /* measured */
+    const char *repro;            /* scenario:design:disk, for a cell without findings */
+    const struct store_finding *findings;
+    size_t finding_count;
+};
+
+int store_put_cell(struct store *s, const struct store_cell *cell, struct store_error *err);
+int store_put_canaries(struct store *s, unsigned caught, unsigned of, struct store_error *err);
+
+struct store_summary {
+    uint64_t cells, safe, unsafe, skipped, incomplete, unexpected, findings, unexpected_findings;
+    unsigned canaries_caught, canaries_of;
+};
+int store_summarize(struct store *s, struct store_summary *summary, struct store_error *err);
+
+#endif

@@ -1,0 +1,101 @@
+/* runner.h: plays the guest. Runs a scenario's statements against the engine on a simulated disk and tells the oracle
+ * what was promised.
+ *
+ * Two layers: a *player* executes statements on any disk (the recording disk in the first life, a crashed disk in a
+ * second one); scenario_record() is the first life: prepare the image, record the rest.
+ */
+#ifndef SCENARIOS_RUNNER_H
+#define SCENARIOS_RUNNER_H
+
+#include "engine/qed.h"
+#include "oracle/promise.h"
+#include "scenarios/scenario.h"
+#include "simdisk/recorder.h"
+
+#define RUN_BACKING_NAME "backing.raw" /* the name in the image's header; the player's backing host resolves it */
+
+/* Something wrong that the live guest saw (wrong-read), or that kept it waiting (stuck), or an open that failed. */
+struct run_live_finding {
+    enum verdict_class class;
+    uint32_t when;          /* history position */
+    uint64_t guest_sector;  /* UINT64_MAX: none in particular */
+    char expected[80], found[80];
+    char why[200];
+};
+
+/* One guest request as a line of the story. */
+struct run_guest_op {
+    unsigned stmt;        /* index into the scenario's statements */
+    uint32_t begin, end;  /* history positions; end HIST_NEVER: never completed */
+    int ret;
+    uint32_t write_id;    /* writes: the tag's, else 0 */
+};
+
+/* The devices behind the backing name; a blk-level host the engine can open the chain through. */
+struct run_backing {
+    struct qed_backing_host host;
+    struct sim_pages *pages; /* NULL: no backing file */
+    uint64_t length_bytes;
+    struct sim_loop *loop;   /* NULL: completes inline */
+};
+/* Tagged (or zero) contents as the scenario says. */
+void run_backing_init(struct run_backing *b, const struct scenario *s, struct sim_loop *loop);
+void run_backing_destroy(struct run_backing *b);
+
+struct player_env {
+    const struct scenario *scenario;
+    const struct qed_design *design;
+    struct blockdev *disk;
+    struct recorder *recorder;   /* NULL in a second life: no history, inject and kill are errors there */
+    struct sim_loop *loop;
+    struct run_backing *backing;
+    struct promise *promise;
+    struct qed_pool *pool;
+    uint32_t generation;         /* life number, goes into tags: 1 is the recorded one */
+    uint32_t next_write_id;      /* in and out */
+};
+
+struct player;
+struct player *player_create(const struct player_env *env);
+void player_destroy(struct player *p); /* abandons an open image */
+/* Runs statements [from, to). A request that fails is part of the story. Returns 0, or -errno with err when the run
+ * itself cannot go on (a statement that makes no sense at that place: a write while closed). */
+int player_run(struct player *p, size_t from, size_t to, struct scn_error *err);
+const struct player_env *player_env(const struct player *p);
+
+struct run_options {
+    const struct qed_design *design;
+    const struct sim_disk_model *disk;
+    struct sim_schedule schedule;
+    struct qed_pool *pool;                                  /* NULL: private */
+    void (*trace)(void *opaque, enum blk_event event);      /* NULL: none */
+    void *trace_opaque;
+};
+
+/* The first life, recorded. */
+struct recording {
+    const struct scenario *scenario;
+    struct history *history;
+    struct promise *promise;
+    struct run_backing backing;       /* inline, for recovery */
+    struct run_live_finding *live;
+    size_t live_count;
+    struct run_guest_op *guest_ops;
+    size_t guest_op_count;
+    size_t crash_stmt;     /* index of the statement after `crash`, or stmt_count */
+    uint32_t next_write_id;
+    uint64_t guest_writes, image_writes, flushes, scans; /* cost, over the recorded part */
+    uint64_t rng_state;    /* final */
+    uint8_t *choices, *alternatives; /* of the schedule */
+    size_t choice_count;
+    int dirty_after_clean; /* 1: the image was marked after a clean close; measured, not a failure */
+};
+
+/* Makes the image (size, geometry, backing name, raw), runs the prepare statements on it, flushes and closes it; then
+ * opens it (rw, unless the first statement is an open) on a recording disk and runs the statements up to `crash` or the
+ * end. At the end the image stays open and what is in flight stays in flight: the power fails. 0, or -errno with err. */
+int scenario_record(const struct scenario *s, const struct run_options *options, struct recording *out,
+                    struct scn_error *err);
+void recording_free(struct recording *r);
+
+#endif
