@@ -106,6 +106,9 @@ struct blockdev_ops {
     uint64_t (*next_data)(struct blockdev *dev, uint64_t offset_bytes, uint64_t end_bytes);
     /* May be NULL. */
     void (*event)(struct blockdev *dev, enum blk_event event);
+    /* The engine is about to read from the backing file, as announced by event(): 0, or -errno to fail that read. May be
+     * NULL. */
+    int (*backing_gate)(struct blockdev *dev);
     /* Frees the device. Nothing may be in flight. */
     void (*close)(struct blockdev *dev);
 };

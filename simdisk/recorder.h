@@ -3,17 +3,25 @@
  * A read returns the contents at the moment it completes; a write changes them at the moment it completes, so the
  * completion order of overlapping writes is their order. Errors are injected by rules in blkdebug's words: a rule names
  * an event; the first I/O after that event is announced fails.
+ *
+ *   event(l2_update) ─▶ announced ─▶ writev ─▶ labelled l2_update; a rule on l2_update makes it fail when it completes
+ *   event(cow_read)  ─▶ announced ─▶ backing_gate ─▶ a rule on cow_read fails the read of the backing file
+ *
+ * An announcement labels one I/O: the next one on this device, or the gate, takes it. The next announcement replaces
+ * one that nothing took. Events that no I/O follows (cluster_alloc, cluster_free) label nothing and fail nothing.
  */
 #ifndef SIMDISK_RECORDER_H
 #define SIMDISK_RECORDER_H
 
 #include "simdisk/disk_model.h"
 #include "simdisk/history.h"
+#include "simdisk/mem_disk.h"
 #include "simdisk/sim_loop.h"
 
 struct recorder;
 
-/* A recording disk over these contents. `base` is taken over (it becomes history->base; the live disk works on a
+/* A recording disk over these contents; what they hold beyond length_bytes is cut off. Writes must be whole sectors. On
+ * a model of fixed size, writes beyond the end fail with -ENOSPC and ops->resize is NULL. ops->discard is NULL. `base` is taken over (it becomes history->base; the live disk works on a
  * snapshot). The loop must outlive the recorder; the history is the caller's after recorder_finish. */
 struct recorder *recorder_create(struct sim_loop *loop, struct sim_pages *base, uint64_t length_bytes,
                                  const struct sim_disk_model *model);
@@ -23,28 +31,24 @@ struct history *recorder_history(struct recorder *r); /* while recording */
  * the recorder. (ops->close on the blockdev does nothing: the recorder belongs to the runner.) */
 struct history *recorder_finish(struct recorder *r);
 /* The client died: completions in flight are not delivered to it. Each of its writes in flight reaches the disk or not:
- * here the disk completes them silently (they become done events with ret 0), oldest first. */
+ * here the disk completes them silently (they become done events with ret 0), oldest first; one that was going to fail
+ * becomes done with its error. A flush in flight is never done: nobody was told of it, so it need not have happened.
+ * The recorder then serves the next client; rules stay. Timers are the loop's: see sim_loop_drop_timers. */
 void recorder_client_died(struct recorder *r);
 /* Trace: called at every announced event; may be NULL. */
 void recorder_trace(struct recorder *r, void (*trace)(void *opaque, enum blk_event event), void *opaque);
 
 struct inject_rule {
     enum blk_event event;
-    int error;         /* -EIO, -ENOSPC, ... */
-    bool once;         /* otherwise: always */
-    uint32_t after;    /* let this many matching I/Os pass first */
+    int error;      /* -EIO, -ENOSPC, ... */
+    bool once;      /* removed after one failure; otherwise: always */
+    uint32_t after; /* let this many matching I/Os pass first */
 };
+/* An I/O that a rule fails does not reach the disk. Rules are asked in the order they were added; the first that is due
+ * fails the I/O, and the ones after it do not see it. */
 void recorder_inject(struct recorder *r, const struct inject_rule *rule); /* copied */
 /* How many I/Os injected rules have failed so far. */
 uint32_t recorder_injected(const struct recorder *r);
-
-/* A simple inline in-memory device over pages (backing files, prepared images). ops->close frees it, not the pages.
- * `read_only`: writes fail with -EACCES. `length` is kept in the device; see mem_disk_length. */
-struct blockdev *mem_disk_create(struct sim_pages *pages, uint64_t length_bytes, bool read_only);
-uint64_t mem_disk_length(const struct blockdev *dev);
-/* The same, completing through a loop (a backing file while recording). */
-struct blockdev *mem_disk_create_async(struct sim_loop *loop, struct sim_pages *pages, uint64_t length_bytes,
-                                       bool read_only);
 
 /* Bytes of never-written space on a reused host device: tagged by `fill`, which the host sets (the oracle's stale tag).*/
 typedef void sim_stale_fill(uint8_t sector[BLK_SECTOR_BYTES], uint64_t image_sector);
