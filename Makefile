@@ -1,0 +1,160 @@
+# qedcrash. `make help` lists the targets. Everything built lands in $(BUILD); nothing else is written.
+
+BUILD ?= build
+PREFIX ?= /usr/local
+CC ?= cc
+CFLAGS ?= -O2 -g
+AR ?= ar
+
+# One job per core unless -j was given: a person types `make test` and nothing else.
+ifeq ($(MAKELEVEL),0)
+MAKEFLAGS += -j$(shell nproc)
+endif
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+.SUFFIXES:
+
+# A room that does not build yet need not stop the others: `make tests ROOMS="engine simdisk"`.
+ROOMS ?= engine simdisk oracle scenarios harness reports
+MAIN := harness/main.c
+SRCS := $(sort $(wildcard $(ROOMS:%=%/*.c)))
+LIB_SRCS := $(filter-out $(MAIN),$(SRCS))
+UNIT_ALL := $(sort $(wildcard tests/unit/*.c))
+UNIT_SRCS := $(sort $(shell grep -lw -e '^int main' -e '^main' $(UNIT_ALL) /dev/null))
+# Files without a main are helpers. They go into an archive, so a test links only those it uses.
+HELPER_SRCS := $(filter-out $(UNIT_SRCS),$(UNIT_ALL))
+UNIT_BINS := $(UNIT_SRCS:tests/unit/%.c=$(BUILD)/tests/%)
+SCRIPTS := $(sort $(filter-out %/lib.sh,$(wildcard tests/lint/*.sh tests/cli/*.sh tests/interop/*.sh)))
+STYLED = $(sort $(wildcard $(addsuffix /*.[ch],$(ROOMS) tests/unit tests/fuzz tests/bench tests/canaries)))
+
+WERROR ?= -Werror
+STD_CFLAGS := -std=gnu11 -Wall -Wextra $(WERROR) -Wshadow -D_GNU_SOURCE -I.
+LIBS := -lsqlite3 -lpthread -lm
+COMPILE = $(CC) $(STD_CFLAGS) $(CPPFLAGS) $(CFLAGS)
+
+DEPS_BUILD := gcc make libc6-dev libsqlite3-dev
+DEPS_TEST := libcmocka-dev sqlite3
+DEPS_LINT := clang clang-format clang-tidy cppcheck
+# Wanted, not needed: the tests that use them skip, with a reason, where they are missing.
+DEPS_WANTED := qemu-utils
+
+.PHONY: help all tests deps deps-build deps-lint matrix test run-tests lint lint-includes lint-format lint-tidy \
+        lint-cppcheck format coverage asan test-compilers bench install clean FORCE
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z_.-]+:.*## / { printf "  make %-22s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+all: $(BUILD)/qedcrash ## build $(BUILD)/qedcrash
+
+tests: $(UNIT_BINS) ## build the unit tests
+
+deps: ## install the Debian packages that are missing
+	@.ci/deps $(DEPS_BUILD) $(DEPS_TEST) $(DEPS_LINT) --wanted $(DEPS_WANTED)
+
+deps-build:
+	@.ci/deps $(DEPS_BUILD)
+
+deps-lint:
+	@.ci/deps $(DEPS_BUILD) $(DEPS_TEST) $(DEPS_LINT)
+
+# The steps of these targets are ordered, so they are commands, not prerequisites that -j would run side by side.
+matrix: ## the crash matrix: every scenario x design x disk model
+	@$(MAKE) --no-print-directory deps-build
+	@$(MAKE) --no-print-directory all
+	$(BUILD)/qedcrash matrix
+
+test: ## build and run all tests
+	@.ci/deps $(DEPS_BUILD) $(DEPS_TEST) --wanted $(DEPS_WANTED)
+	@$(MAKE) --no-print-directory run-tests
+
+# -k: what did not build is counted as failed by tests/run.sh, and does not hide the rest.
+run-tests:
+	+@$(MAKE) --no-print-directory -k all tests || true
+	@BUILD=$(BUILD) CC="$(CC)" tests/run.sh $(UNIT_BINS) $(SCRIPTS)
+
+lint: ## include directions, format, clang-tidy, cppcheck
+	@$(MAKE) --no-print-directory deps-lint
+	@$(MAKE) --no-print-directory -k lint-includes lint-format lint-tidy lint-cppcheck
+
+lint-includes:
+	@awk -f tests/lint/includes.awk $(STYLED)
+
+lint-format:
+	@$(if $(STYLED),clang-format --dry-run -Werror $(STYLED))
+
+# One process a file: clang-tidy is slow, and xargs uses every core.
+lint-tidy:
+	@printf '%s\n' $(SRCS) | xargs -P $$(nproc) -n 1 sh -c 'clang-tidy --quiet "$$0" -- $(filter-out -Werror,$(STD_CFLAGS)) \
+	    2>$(BUILD)/tidy.$$$$ || { cat $(BUILD)/tidy.$$$$; rm -f $(BUILD)/tidy.$$$$; exit 1; }; rm -f $(BUILD)/tidy.$$$$'
+
+lint-cppcheck:
+	@cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
+	    --suppress=missingIncludeSystem -D__linux__ -D_GNU_SOURCE -I. $(SRCS)
+
+format: ## rewrite all sources in the house style
+	clang-format -i $(STYLED)
+
+coverage: ## line coverage of engine/, simdisk/ and oracle/ by the tests; fails below 90 %
+	@rm -rf build-cov
+	@$(MAKE) --no-print-directory run-tests BUILD=build-cov CC=gcc CFLAGS="-O0 -g --coverage" LDFLAGS=--coverage
+	@tests/coverage.sh build-cov 90 engine simdisk oracle
+
+asan: ## all tests under AddressSanitizer, UBSan and leak detection
+	@$(MAKE) --no-print-directory run-tests BUILD=build-asan LDFLAGS="-fsanitize=address,undefined" \
+	    CFLAGS="-O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all"
+
+test-compilers: ## gcc and clang both build without a warning and give the same result, byte for byte
+	@$(MAKE) --no-print-directory all tests BUILD=build-gcc CC=gcc
+	@$(MAKE) --no-print-directory all tests BUILD=build-clang CC=clang
+	@for c in gcc clang; do build-$$c/qedcrash matrix --json >build-$$c/matrix.json; \
+	    r=$$?; [ $$r -le 1 ] || { echo "build-$$c/qedcrash matrix: exit $$r"; exit 1; }; done
+	@cmp build-gcc/matrix.json build-clang/matrix.json && echo "gcc and clang: same matrix"
+
+bench: all ## the benchmarks
+	@for b in $(sort $(wildcard tests/bench/*.sh)); do QEDCRASH=$(BUILD)/qedcrash $$b || exit 1; done
+
+install: all ## install under $(DESTDIR)$(PREFIX)
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/qedcrash/scenarios
+	install -m 755 $(BUILD)/qedcrash $(DESTDIR)$(PREFIX)/bin/qedcrash
+	$(if $(wildcard scenarios/*.scn),install -m 644 $(wildcard scenarios/*.scn) $(DESTDIR)$(PREFIX)/share/qedcrash/scenarios)
+	$(if $(wildcard docs/man/*.1),install -d $(DESTDIR)$(PREFIX)/share/man/man1)
+	$(if $(wildcard docs/man/*.1),install -m 644 $(wildcard docs/man/*.1) $(DESTDIR)$(PREFIX)/share/man/man1)
+
+clean: ## remove everything built
+	rm -rf build build-asan build-cov build-gcc build-clang compile_commands.json
+
+# ---- what is built -------------------------------------------------------------------------------------------------
+
+# Objects depend on the flags they were built with: changing CC or CFLAGS rebuilds.
+$(BUILD)/flags: FORCE
+	@mkdir -p $(@D)
+	@echo '$(COMPILE) $(LDFLAGS)' | cmp -s - $@ || echo '$(COMPILE) $(LDFLAGS)' >$@
+
+$(BUILD)/%.o: %.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(COMPILE) -MMD -MP -c -o $@ $<
+
+# The schema is embedded by .incbin, which -MMD does not see.
+$(BUILD)/reports/schema.o: reports/schema.sql
+
+$(BUILD)/libqedcrash.a: $(LIB_SRCS:%.c=$(BUILD)/%.o)
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+$(BUILD)/tests/libhelpers.a: $(HELPER_SRCS:%.c=$(BUILD)/%.o)
+	@mkdir -p $(@D)
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+$(BUILD)/qedcrash: $(MAIN:%.c=$(BUILD)/%.o) $(BUILD)/libqedcrash.a
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
+
+$(UNIT_BINS): $(BUILD)/tests/%: $(BUILD)/tests/unit/%.o $(BUILD)/tests/libhelpers.a $(BUILD)/libqedcrash.a
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka $(LIBS)
+
+compile_commands.json: Makefile FORCE ## for clangd and other tools
+	@printf '%s\n' $(SRCS) $(UNIT_ALL) | awk -v dir="$(CURDIR)" -v cmd='$(COMPILE)' 'BEGIN { printf "[" } \
+	    { printf "%s\n{\"directory\": \"%s\", \"file\": \"%s\", \"command\": \"%s -c %s\"}", NR > 1 ? "," : "", \
+	      dir, $$1, cmd, $$1 } END { print "\n]" }' >$@
+
+-include $(SRCS:%.c=$(BUILD)/%.d) $(UNIT_ALL:%.c=$(BUILD)/%.d)
