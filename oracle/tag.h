@@ -5,6 +5,9 @@
  * sector; a sector of zeros is "zero" and nobody's.
  *
  *   cell  | magic+kind 4 | cell number 4 | sector 8 | write id 4 | generation 4 | checksum 8 |
+ *
+ * All little-endian; a hex dump shows "tagG", "tagB" or "tagS" every 32 bytes. Backing and stale bytes have no writer: in
+ * their cells write id and generation are 0, and nobody compares them.
  */
 #ifndef ORACLE_TAG_H
 #define ORACLE_TAG_H
@@ -14,6 +17,8 @@
 #include <stdint.h>
 
 #define TAG_SECTOR_BYTES 512u
+#define TAG_CELL_BYTES 32u
+#define TAG_CELLS (TAG_SECTOR_BYTES / TAG_CELL_BYTES)
 
 enum tag_kind {
     TAG_ZERO,    /* all bytes zero */
@@ -31,9 +36,16 @@ struct tag {
     uint32_t generation; /* run of the engine (life) in which it was written, 0 for prepared */
 };
 
+/* Only for kinds that are contents: TAG_ZERO, TAG_GUEST, TAG_BACKING, TAG_STALE. */
 void tag_fill(uint8_t bytes[TAG_SECTOR_BYTES], const struct tag *tag);
 /* Whose bytes are these? For TAG_MIXED, `tag` holds the first tagged cell's identity with kind TAG_MIXED. */
 void tag_identify(const uint8_t bytes[TAG_SECTOR_BYTES], struct tag *tag);
+/* Exactly the bytes tag_fill() makes of `tag`? Faster than identifying; false for TAG_MIXED and TAG_FOREIGN. */
+bool tag_is(const uint8_t bytes[TAG_SECTOR_BYTES], const struct tag *tag);
+/* What one cell (below TAG_CELLS) says of itself, wherever it now stands: TAG_ZERO, a tag, or TAG_FOREIGN. Returns the
+ * kind. */
+enum tag_kind tag_cell(const uint8_t bytes[TAG_SECTOR_BYTES], unsigned cell, struct tag *tag);
+/* The same identity. Two TAG_FOREIGN count as equal, whatever their bytes. */
 bool tag_equal(const struct tag *a, const struct tag *b);
 /* "zero", "guest write 3 of sector 9", "backing sector 12", ... Returns buf. */
 const char *tag_describe(const struct tag *tag, char *buf, size_t size);
