@@ -99,11 +99,13 @@ static struct mem_io *dup_io(const struct mem_io *io)
     return copy;
 }
 
-static void submit(struct blockdev *dev, struct mem_io io)
+static void submit(struct blockdev *dev, struct mem_io io, blk_done *done, void *opaque)
 {
     struct mem_disk *disk = (struct mem_disk *)dev;
 
     io.disk = disk;
+    io.done = done;
+    io.opaque = opaque;
     if (disk->loop)
         sim_loop_post(disk->loop, disk, deliver, dup_io(&io));
     else
@@ -113,24 +115,22 @@ static void submit(struct blockdev *dev, struct mem_io io)
 static void mem_readv(struct blockdev *dev, uint64_t offset_bytes, const struct iovec *iov, int niov, blk_done *done,
                       void *opaque)
 {
-    submit(
-        dev,
-        (struct mem_io){
-            .kind = MEM_READ, .offset_bytes = offset_bytes, .iov = iov, .niov = niov, .done = done, .opaque = opaque});
+    struct mem_io io = {.kind = MEM_READ, .offset_bytes = offset_bytes, .iov = iov, .niov = niov};
+
+    submit(dev, io, done, opaque);
 }
 
 static void mem_writev(struct blockdev *dev, uint64_t offset_bytes, const struct iovec *iov, int niov, blk_done *done,
                        void *opaque)
 {
-    submit(
-        dev,
-        (struct mem_io){
-            .kind = MEM_WRITE, .offset_bytes = offset_bytes, .iov = iov, .niov = niov, .done = done, .opaque = opaque});
+    struct mem_io io = {.kind = MEM_WRITE, .offset_bytes = offset_bytes, .iov = iov, .niov = niov};
+
+    submit(dev, io, done, opaque);
 }
 
 static void mem_flush(struct blockdev *dev, blk_done *done, void *opaque)
 {
-    submit(dev, (struct mem_io){.kind = MEM_FLUSH, .done = done, .opaque = opaque});
+    submit(dev, (struct mem_io){.kind = MEM_FLUSH}, done, opaque);
 }
 
 static int mem_length(struct blockdev *dev, uint64_t unit_bytes, uint64_t *length_bytes)

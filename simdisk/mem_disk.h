@@ -1,7 +1,7 @@
 /* mem_disk.h: a simple device in memory over somebody else's pages: backing files and prepared images.
  *
- * It has no cache, no history and no injected errors; it grows when written beyond its end. Completions come inline, or,
- * for a backing file while recording, through the simulator's loop; then a read returns what the pages hold when it
+ * It has no cache, no history and no injected errors; it grows when written beyond its end. Completions come inline;
+ * or, for a backing file while recording, through the simulator's loop: then a read returns what the pages hold when it
  * completes, and a write changes them when it completes.
  */
 #ifndef SIMDISK_MEM_DISK_H

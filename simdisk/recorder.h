@@ -20,9 +20,10 @@
 
 struct recorder;
 
-/* A recording disk over these contents; what they hold beyond length_bytes is cut off. Writes must be whole sectors. On
- * a model of fixed size, writes beyond the end fail with -ENOSPC and ops->resize is NULL. ops->discard is NULL. `base` is taken over (it becomes history->base; the live disk works on a
- * snapshot). The loop must outlive the recorder; the history is the caller's after recorder_finish. */
+/* A recording disk over these contents; what they hold beyond length_bytes is cut off. `base` is taken over (it becomes
+ * history->base; the live disk works on a snapshot). The loop must outlive the recorder; the history is the caller's
+ * after recorder_finish. Writes must be whole sectors. On a model of fixed size, writes beyond the end fail with -ENOSPC
+ * and ops->resize is NULL. ops->discard is always NULL. */
 struct recorder *recorder_create(struct sim_loop *loop, struct sim_pages *base, uint64_t length_bytes,
                                  const struct sim_disk_model *model);
 struct blockdev *recorder_blk(struct recorder *r);
