@@ -1,6 +1,6 @@
-/* promise_judge.c: holding one sector's bytes against the recorded timeline. The rule is stated in promise.h; here it is
- * one walk over the sector's requests, newest first, because the first firm one met hides every older one that had been
- * acknowledged before it was submitted. */
+/* promise_judge.c: holding one sector's bytes against the recorded timeline. The rule is stated in promise.h; here it
+ * is one walk over the sector's requests, newest first, because the first firm one met hides every older one that had
+ * been acknowledged before it was submitted. */
 #include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -66,7 +66,8 @@ static inline bool is_content_of(const struct timeline_op *op, const struct tag 
 }
 
 /* What the sector may show where no firm request hides its initial content. */
-static void initial_contents(const struct promise *p, const struct view *view, uint64_t sector, bool *backing, bool *zero)
+static void initial_contents(const struct promise *p, const struct view *view, uint64_t sector, bool *backing,
+                             bool *zero)
 {
     *backing = sector < p->backing_sectors;
     *zero = !*backing;

@@ -16,7 +16,7 @@
 #include "oracle/promise.h"
 
 #define TIMELINE_NEVER UINT64_MAX
-#define TIMELINE_NONE UINT32_MAX
+#define TIMELINE_NONE  UINT32_MAX
 
 enum timeline_kind {
     TIMELINE_WRITE,
@@ -29,9 +29,9 @@ enum timeline_kind {
 };
 
 struct timeline_op {
-    uint64_t begin;      /* position at which it was submitted */
-    uint64_t end;        /* position of its acknowledgement, or TIMELINE_NEVER */
-    uint64_t covered_at; /* firm from this position on, or TIMELINE_NEVER */
+    uint64_t begin;                /* position at which it was submitted */
+    uint64_t end;                  /* position of its acknowledgement, or TIMELINE_NEVER */
+    uint64_t covered_at;           /* firm from this position on, or TIMELINE_NEVER */
     uint32_t begin_call, end_call; /* the calls' numbers, from 1: order within one position. TIMELINE_NONE for no end */
     union {
         struct {

@@ -1,13 +1,13 @@
 /* tag.h: every sector says who wrote it.
  *
  * A tagged sector is 16 cells of 32 bytes, each naming the kind, the sector it was meant for, the write and the cell's
- * own number, with a checksum. One cell is enough to say whose bytes these are; cells that disagree show a mix inside one
- * sector; a sector of zeros is "zero" and nobody's.
+ * own number, with a checksum. One cell is enough to say whose bytes these are; cells that disagree show a mix inside
+ * one sector; a sector of zeros is "zero" and nobody's.
  *
  *   cell  | magic+kind 4 | cell number 4 | sector 8 | write id 4 | generation 4 | checksum 8 |
  *
- * All little-endian; a hex dump shows "tagG", "tagB" or "tagS" every 32 bytes. Backing and stale bytes have no writer: in
- * their cells write id and generation are 0, and nobody compares them.
+ * All little-endian; a hex dump shows "tagG", "tagB" or "tagS" every 32 bytes. Backing and stale bytes have no writer:
+ * in their cells write id and generation are 0, and nobody compares them.
  */
 #ifndef ORACLE_TAG_H
 #define ORACLE_TAG_H
@@ -17,8 +17,8 @@
 #include <stdint.h>
 
 #define TAG_SECTOR_BYTES 512u
-#define TAG_CELL_BYTES 32u
-#define TAG_CELLS (TAG_SECTOR_BYTES / TAG_CELL_BYTES)
+#define TAG_CELL_BYTES   32u
+#define TAG_CELLS        (TAG_SECTOR_BYTES / TAG_CELL_BYTES)
 
 enum tag_kind {
     TAG_ZERO,    /* all bytes zero */

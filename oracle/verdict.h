@@ -14,8 +14,8 @@ enum verdict_class {
     VERDICT_CORRUPT,      /* tables that check calls broken, and not marked for repair */
     VERDICT_BAD_REPAIR,   /* repair fails, loses good data or is not idempotent */
     VERDICT_UNOPENABLE,
-    VERDICT_WRONG_READ,   /* a live read returned what it must not */
-    VERDICT_STUCK,        /* a request never completes */
+    VERDICT_WRONG_READ, /* a live read returned what it must not */
+    VERDICT_STUCK,      /* a request never completes */
     VERDICT_CLASS_COUNT
 };
 

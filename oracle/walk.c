@@ -15,9 +15,9 @@
 
 /* A table is read a piece at a time. Where the device can tell data from holes the pieces start small and grow while
  * there is data: the tables of small images are all but empty. */
-#define PIECE_BYTES 65536u
+#define PIECE_BYTES       65536u
 #define FIRST_PIECE_BYTES BLK_SECTOR_BYTES
-#define ENTRY_BYTES 8u
+#define ENTRY_BYTES       8u
 
 struct walk {
     uint64_t *named; /* a bit per cluster of the file */

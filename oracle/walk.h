@@ -14,8 +14,8 @@
  *
  *   header + L1 + l2_tables (times the table size) + data_clusters + leaked = all clusters of the file
  *
- * wherever no table is cross-linked in part. Tables are read in pieces, sparse stretches are skipped with next_data(), and
- * memory is one bit per cluster of the file, whatever the header claims.
+ * wherever no table is cross-linked in part. Tables are read in pieces, sparse stretches are skipped with next_data(),
+ * and memory is one bit per cluster of the file, whatever the header claims.
  */
 #ifndef ORACLE_WALK_H
 #define ORACLE_WALK_H
@@ -27,14 +27,15 @@ struct walk_result {
     uint64_t dangling, misaligned, cross_linked, leaked;
     uint64_t data_clusters; /* distinct clusters that L2 entries name */
     uint64_t l2_tables;     /* tables walked */
-    char first_fault[160]; /* the first thing wrong, in words; empty if nothing */
+    char first_fault[160];  /* the first thing wrong, in words; empty if nothing */
 };
 
 struct walk; /* scratch memory, reused from image to image: no allocation once warm */
 struct walk *walk_create(void);
 void walk_destroy(struct walk *w);
 
-/* 0; -EINVAL if the header cannot be made sense of as specified in section 3 of the specification (first_fault says why);
+/* 0; -EINVAL if the header cannot be made sense of as specified in section 3 of the specification (first_fault says
+ * why);
  * -ENOMEM; or the device's error. All counts are 0 unless the result is 0. */
 int walk_image(struct walk *w, struct blockdev *dev, struct walk_result *result);
 
