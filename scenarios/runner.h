@@ -17,18 +17,18 @@
 /* Something wrong that the live guest saw (wrong-read), or that kept it waiting (stuck), or an open that failed. */
 struct run_live_finding {
     enum verdict_class class;
-    uint32_t when;          /* history position */
-    uint64_t guest_sector;  /* UINT64_MAX: none in particular */
+    uint32_t when;         /* history position */
+    uint64_t guest_sector; /* UINT64_MAX: none in particular */
     char expected[80], found[80];
     char why[200];
 };
 
 /* One guest request as a line of the story. */
 struct run_guest_op {
-    unsigned stmt;        /* index into the scenario's statements */
-    uint32_t begin, end;  /* history positions; end HIST_NEVER: never completed */
+    unsigned stmt;       /* index into the scenario's statements */
+    uint32_t begin, end; /* history positions; end HIST_NEVER: never completed */
     int ret;
-    uint32_t write_id;    /* writes: the tag's, else 0 */
+    uint32_t write_id; /* writes: the tag's, else 0 */
 };
 
 /* The devices behind the backing name; a blk-level host the engine can open the chain through. */
@@ -36,7 +36,7 @@ struct run_backing {
     struct qed_backing_host host;
     struct sim_pages *pages; /* NULL: no backing file */
     uint64_t length_bytes;
-    struct sim_loop *loop;   /* NULL: completes inline */
+    struct sim_loop *loop; /* NULL: completes inline */
 };
 /* Tagged (or zero) contents as the scenario says. */
 void run_backing_init(struct run_backing *b, const struct scenario *s, struct sim_loop *loop);
@@ -46,13 +46,13 @@ struct player_env {
     const struct scenario *scenario;
     const struct qed_design *design;
     struct blockdev *disk;
-    struct recorder *recorder;   /* NULL in a second life: no history, inject and kill are errors there */
+    struct recorder *recorder; /* NULL in a second life: no history, inject and kill are errors there */
     struct sim_loop *loop;
     struct run_backing *backing;
     struct promise *promise;
     struct qed_pool *pool;
-    uint32_t generation;         /* life number, goes into tags: 1 is the recorded one */
-    uint32_t next_write_id;      /* in and out */
+    uint32_t generation;    /* life number, goes into tags: 1 is the recorded one */
+    uint32_t next_write_id; /* in and out */
 };
 
 struct player;
@@ -67,8 +67,8 @@ struct run_options {
     const struct qed_design *design;
     const struct sim_disk_model *disk;
     struct sim_schedule schedule;
-    struct qed_pool *pool;                                  /* NULL: private */
-    void (*trace)(void *opaque, enum blk_event event);      /* NULL: none */
+    struct qed_pool *pool;                             /* NULL: private */
+    void (*trace)(void *opaque, enum blk_event event); /* NULL: none */
     void *trace_opaque;
 };
 
@@ -77,16 +77,16 @@ struct recording {
     const struct scenario *scenario;
     struct history *history;
     struct promise *promise;
-    struct run_backing backing;       /* inline, for recovery */
+    struct run_backing backing; /* inline, for recovery */
     struct run_live_finding *live;
     size_t live_count;
     struct run_guest_op *guest_ops;
     size_t guest_op_count;
-    size_t crash_stmt;     /* index of the statement after `crash`, or stmt_count */
+    size_t crash_stmt; /* index of the statement after `crash`, or stmt_count */
     uint32_t next_write_id;
     uint64_t guest_writes, image_writes, flushes, scans; /* cost, over the recorded part */
-    uint64_t rng_state;    /* final */
-    uint8_t *choices, *alternatives; /* of the schedule */
+    uint64_t rng_state;                                  /* final */
+    uint8_t *choices, *alternatives;                     /* of the schedule */
     size_t choice_count;
     int dirty_after_clean; /* 1: the image was marked after a clean close; measured, not a failure */
 };

@@ -15,8 +15,21 @@
 #include "simdisk/disk_model.h"
 
 enum scn_op {
-    SCN_WRITE, SCN_READ, SCN_FLUSH, SCN_ZERO, SCN_DISCARD, /* data requests: may stand behind prepare and aio */
-    SCN_TRUNCATE, SCN_WAIT, SCN_SLEEP, SCN_CANCEL, SCN_INJECT, SCN_REBASE, SCN_CLOSE, SCN_OPEN, SCN_REOPEN, SCN_KILL,
+    SCN_WRITE,
+    SCN_READ,
+    SCN_FLUSH,
+    SCN_ZERO,
+    SCN_DISCARD, /* data requests: may stand behind prepare and aio */
+    SCN_TRUNCATE,
+    SCN_WAIT,
+    SCN_SLEEP,
+    SCN_CANCEL,
+    SCN_INJECT,
+    SCN_REBASE,
+    SCN_CLOSE,
+    SCN_OPEN,
+    SCN_REOPEN,
+    SCN_KILL,
     SCN_CRASH,
     SCN_OP_COUNT
 };
@@ -37,11 +50,11 @@ struct scn_stmt {
     bool wait_all;
     char wait_names[SCN_WAIT_MAX][SCN_NAME_MAX + 1];
     unsigned wait_count;
-    enum blk_event event;        /* inject */
-    int error;                   /* inject: negative errno */
+    enum blk_event event; /* inject */
+    int error;            /* inject: negative errno */
     bool once;
     uint32_t after;
-    char text[96];               /* the statement as canonical text, for stories */
+    char text[96]; /* the statement as canonical text, for stories */
 };
 
 /* `expect design=v2 disk=ssd unsafe lost-cow`: design and disk NULL mean all (disks: all that keep their word). */
@@ -57,12 +70,12 @@ struct scn_expect {
 enum scn_backing_kind { SCN_BACKING_NONE, SCN_BACKING_TAGGED, SCN_BACKING_ZERO };
 
 struct scenario {
-    char *path;             /* as given; NULL when parsed from memory */
-    char *name;             /* file name without .scn */
-    char *title;            /* never NULL */
-    uint64_t image_bytes;   /* size=, required */
-    uint32_t cluster_bytes; /* cluster=, default 64K */
-    uint32_t table_clusters;/* table=, default 4 */
+    char *path;              /* as given; NULL when parsed from memory */
+    char *name;              /* file name without .scn */
+    char *title;             /* never NULL */
+    uint64_t image_bytes;    /* size=, required */
+    uint32_t cluster_bytes;  /* cluster=, default 64K */
+    uint32_t table_clusters; /* table=, default 4 */
     enum scn_backing_kind backing;
     uint64_t backing_bytes; /* default: image_bytes */
     struct scn_stmt *stmts;

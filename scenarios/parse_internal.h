@@ -1,0 +1,75 @@
+/* parse_internal.h: what the two halves of the parser share.
+ *
+ *   parse.c       bytes -> lines -> tokens; title, image, backing; what must hold for the whole file
+ *   parse_stmt.c  one statement or expectation, checked against what came before it
+ */
+#ifndef SCENARIOS_PARSE_INTERNAL_H
+#define SCENARIOS_PARSE_INTERNAL_H
+
+#include "scenarios/words.h"
+
+#define SCN_LINE_MAX           1000 /* characters */
+#define SCN_TOKEN_MAX          64   /* words on a line */
+#define SCN_STMTS_MAX          10000
+#define SCN_FLYING_MAX         64           /* aios started and not waited for */
+#define SCN_REQUEST_BYTES_MAX  (64u << 20)  /* one request's data are held in memory */
+#define SCN_BACKING_TAGGED_MAX (256u << 20) /* so are a tagged backing file's */
+#define SCN_SLEEP_MAX_NS       (365ull * 24 * 3600 * 1000000000ull)
+
+struct token {
+    const char *text; /* not terminated */
+    size_t length;
+    unsigned column; /* from 1 */
+};
+
+struct line_tokens {
+    struct token word[SCN_TOKEN_MAX];
+    size_t count;
+    unsigned end_column; /* where a missing word would stand */
+};
+
+/* Is the image open as the statements have it? FRESH: opened by itself, read-write, unless the next is `open`. */
+enum scn_openness { SCN_FRESH, SCN_OPENED, SCN_CLOSED };
+
+struct aio_name {
+    char name[SCN_NAME_MAX + 1];
+    bool flying; /* started, not waited for */
+};
+
+struct parser {
+    const char *label; /* for messages: path, or a stand-in */
+    unsigned line;
+    struct scenario *s;
+    bool have_title, have_image, have_backing;
+    size_t stmt_cap, expect_cap;
+    uint64_t image_bytes_now; /* image size, grown by the truncates so far */
+    uint64_t image_bytes_bound;
+    enum scn_openness openness;
+    bool crashed, recording; /* past `crash`; past the last prepare */
+    struct aio_name *names;  /* of this life */
+    size_t name_count, name_cap, flying;
+    struct scn_error *err;
+};
+
+/* Fills err with "label:line:column: message" and returns -EINVAL. */
+int parse_fail(struct parser *ps, unsigned column, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+/* "unknown KIND 'tok'; did you mean 'x'?", or "; expected a, b or c" when none is near. */
+int parse_fail_unknown(struct parser *ps, const struct token *tok, const char *kind, const char *const *words);
+/* A printable, shortened copy of the token, for messages. Returns buf. */
+const char *token_show(const struct token *tok, char *buf, size_t size);
+/* The token terminated; words too long for buf become "". Returns buf. */
+const char *token_word(const struct token *tok, char *buf, size_t size);
+bool token_is(const struct token *tok, const char *word);
+/* If tok is "key=value", the value as a token (may be empty). */
+bool token_option(const struct token *tok, const char *key, struct token *value);
+/* Fails, naming word `index`, if the line has more than `index` words. */
+int parse_no_more(struct parser *ps, const struct line_tokens *t, size_t index, const char *usage);
+int parse_size_token(struct parser *ps, const struct token *tok, const char *what, uint64_t *bytes);
+int parse_no_memory(struct parser *ps);
+
+/* Words t[0].. are a statement that starts with the operation, `prepare` or `aio`. */
+int parse_statement(struct parser *ps, const struct line_tokens *t);
+bool parse_is_statement(const struct token *tok);
+int parse_expect(struct parser *ps, const struct line_tokens *t);
+
+#endif

@@ -1,0 +1,637 @@
+/* parse_stmt.c: one statement, and whether it makes sense after those before it.
+ *
+ * What is checked here is what no run could make sense of: a range outside the image, a name never started, a write to a
+ * closed image. What may fail at run time (injected errors, an image that recovery cannot open) is part of the story.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "scenarios/parse_internal.h"
+
+/* Doubles *array when it is full. */
+static bool grow(void *array_pointer, size_t count, size_t *cap, size_t element_bytes)
+{
+    void **array = array_pointer;
+    size_t wanted = *cap ? *cap * 2 : 16;
+    void *bigger;
+
+    if (count < *cap)
+        return true;
+    bigger = reallocarray(*array, wanted, element_bytes);
+    if (!bigger)
+        return false;
+    *array = bigger;
+    *cap = wanted;
+    return true;
+}
+
+/* ---- names of asynchronous requests ---- */
+
+static struct aio_name *find_name(struct parser *ps, const struct token *tok)
+{
+    for (size_t i = 0; i < ps->name_count; i++) {
+        if (token_is(tok, ps->names[i].name))
+            return &ps->names[i];
+    }
+    return NULL;
+}
+
+static void land(struct parser *ps, struct aio_name *name)
+{
+    if (name->flying)
+        ps->flying--;
+    name->flying = false;
+}
+
+/* After wait all, close or kill nothing is in flight. */
+static void land_all(struct parser *ps)
+{
+    for (size_t i = 0; i < ps->name_count; i++)
+        land(ps, &ps->names[i]);
+}
+
+static bool is_name(const struct token *tok)
+{
+    for (size_t i = 0; i < tok->length; i++) {
+        char c = tok->text[i];
+        bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+
+        if (!letter && (i == 0 || !((c >= '0' && c <= '9') || c == '-')))
+            return false;
+    }
+    return tok->length <= SCN_NAME_MAX;
+}
+
+static int fail_name(struct parser *ps, const struct token *tok)
+{
+    const char *words[SCN_NAME_MAX + 2];
+    char shown[44], word[64];
+    size_t n = 0;
+    const char *near;
+
+    for (size_t i = 0; i < ps->name_count && n < SCN_NAME_MAX; i++)
+        words[n++] = ps->names[i].name;
+    words[n] = NULL;
+    near = scn_nearest_word(token_word(tok, word, sizeof(word)), words);
+    token_show(tok, shown, sizeof(shown));
+    if (near)
+        return parse_fail(ps, tok->column, "no aio is named '%s'; did you mean '%s'?", shown, near);
+    return parse_fail(ps, tok->column, "no aio is named '%s'; expected a name started above by aio%s", shown,
+                      ps->crashed ? " (after crash, names begin anew)" : "");
+}
+
+/* Copies the name of a started request and counts it as waited for. */
+static int parse_started(struct parser *ps, const struct token *tok, char name[SCN_NAME_MAX + 1])
+{
+    struct aio_name *found = find_name(ps, tok);
+
+    if (!found)
+        return fail_name(ps, tok);
+    land(ps, found);
+    token_word(tok, name, SCN_NAME_MAX + 1);
+    return 0;
+}
+
+/* ---- operands ---- */
+
+static int fail_missing(struct parser *ps, const struct line_tokens *t, const char *usage)
+{
+    char shown[44];
+
+    return parse_fail(ps, t->end_column, "something is missing after '%s'; expected: %s",
+                      token_show(&t->word[t->count - 1], shown, sizeof(shown)), usage);
+}
+
+static int check_sectors(struct parser *ps, const struct token *tok, const char *what, uint64_t bytes)
+{
+    char shown[44];
+
+    if (bytes % BLK_SECTOR_BYTES == 0)
+        return 0;
+    return parse_fail(ps, tok->column, "%s %s is no multiple of 512; expected whole sectors", what,
+                      token_show(tok, shown, sizeof(shown)));
+}
+
+static int parse_range(struct parser *ps, const struct line_tokens *t, size_t i, struct scn_stmt *stmt)
+{
+    const char *usage = scn_op_usage(stmt->op);
+    char end_text[24], size_text[24];
+    uint64_t end;
+    int ret;
+
+    if (t->count < i + 2)
+        return fail_missing(ps, t, usage);
+    ret = parse_size_token(ps, &t->word[i], "an offset", &stmt->offset);
+    if (!ret)
+        ret = check_sectors(ps, &t->word[i], "offset", stmt->offset);
+    if (!ret)
+        ret = parse_size_token(ps, &t->word[i + 1], "a length", &stmt->length);
+    if (!ret)
+        ret = check_sectors(ps, &t->word[i + 1], "length", stmt->length);
+    if (!ret)
+        ret = parse_no_more(ps, t, i + 2, usage);
+    if (ret)
+        return ret;
+    if (stmt->length == 0)
+        return parse_fail(ps, t->word[i + 1].column, "the range is empty; expected a length of at least 512");
+    if (__builtin_add_overflow(stmt->offset, stmt->length, &end) || end > ps->image_bytes_now)
+        return parse_fail(ps, t->word[i].column, "the range ends at %s, beyond the image's end at %s",
+                          end < stmt->offset ? "no number" : scn_format_size(end, end_text, sizeof(end_text)),
+                          scn_format_size(ps->image_bytes_now, size_text, sizeof(size_text)));
+    if (stmt->op != SCN_DISCARD && stmt->length > SCN_REQUEST_BYTES_MAX)
+        return parse_fail(ps, t->word[i + 1].column, "the request is too large; expected at most %uM at a time",
+                          SCN_REQUEST_BYTES_MAX >> 20);
+    return 0;
+}
+
+static int parse_truncate(struct parser *ps, const struct line_tokens *t, size_t i, struct scn_stmt *stmt)
+{
+    char now[24], bound[24];
+    int ret;
+
+    if (t->count < i + 1)
+        return fail_missing(ps, t, scn_op_usage(stmt->op));
+    ret = parse_size_token(ps, &t->word[i], "the new size", &stmt->length);
+    if (!ret)
+        ret = check_sectors(ps, &t->word[i], "size", stmt->length);
+    if (!ret)
+        ret = parse_no_more(ps, t, i + 1, scn_op_usage(stmt->op));
+    if (ret)
+        return ret;
+    if (stmt->length < ps->image_bytes_now)
+        return parse_fail(ps, t->word[i].column, "an image can only grow; expected at least its present size, %s",
+                          scn_format_size(ps->image_bytes_now, now, sizeof(now)));
+    if (stmt->length > ps->image_bytes_bound)
+        return parse_fail(ps, t->word[i].column, "too large for this cluster and table size; expected at most %s",
+                          scn_format_size(ps->image_bytes_bound, bound, sizeof(bound)));
+    ps->image_bytes_now = stmt->length;
+    return 0;
+}
+
+static int parse_wait(struct parser *ps, const struct line_tokens *t, struct scn_stmt *stmt)
+{
+    if (t->count < 2)
+        return fail_missing(ps, t, scn_op_usage(stmt->op));
+    if (token_is(&t->word[1], "all")) {
+        stmt->wait_all = true;
+        land_all(ps);
+        return parse_no_more(ps, t, 2, "wait all");
+    }
+    for (size_t i = 1; i < t->count; i++) {
+        int ret;
+
+        if (i > SCN_WAIT_MAX)
+            return parse_fail(ps, t->word[i].column, "too many names; expected at most %d (or: wait all)",
+                              SCN_WAIT_MAX);
+        ret = parse_started(ps, &t->word[i], stmt->wait_names[stmt->wait_count]);
+        if (ret)
+            return ret;
+        stmt->wait_count++;
+    }
+    return 0;
+}
+
+static int parse_sleep(struct parser *ps, const struct line_tokens *t, struct scn_stmt *stmt)
+{
+    char shown[44];
+
+    if (t->count < 2)
+        return fail_missing(ps, t, "sleep DURATION, such as 6s or 250ms");
+    if (!scn_parse_duration(t->word[1].text, t->word[1].length, &stmt->length))
+        return parse_fail(ps, t->word[1].column,
+                          "'%s' is no duration; expected a number with its unit: ns, us, ms, s or m",
+                          token_show(&t->word[1], shown, sizeof(shown)));
+    if (stmt->length == 0 || stmt->length > SCN_SLEEP_MAX_NS)
+        return parse_fail(ps, t->word[1].column, "'%s' is out of range; expected more than nothing and at most a year",
+                          token_show(&t->word[1], shown, sizeof(shown)));
+    return parse_no_more(ps, t, 2, scn_op_usage(stmt->op));
+}
+
+static int parse_event(struct parser *ps, const struct token *tok, struct scn_stmt *stmt)
+{
+    const char *words[BLK_EVENT_COUNT + 1];
+    char word[64];
+    size_t n = 0;
+
+    stmt->event = blk_event_parse(token_word(tok, word, sizeof(word)));
+    if (stmt->event != BLK_EVENT_COUNT && stmt->event != BLK_EVENT_NONE)
+        return 0;
+    for (int e = BLK_EVENT_NONE + 1; e < BLK_EVENT_COUNT; e++)
+        words[n++] = blk_event_name((enum blk_event)e);
+    words[n] = NULL;
+    return parse_fail_unknown(ps, tok, "event", words);
+}
+
+static int parse_inject_option(struct parser *ps, const struct token *tok, struct scn_stmt *stmt)
+{
+    static const char *const words[] = {"once", "always", "after=", NULL};
+    struct token value;
+    uint64_t after;
+    char shown[44];
+
+    if (token_is(tok, "once")) {
+        stmt->once = true;
+        return 0;
+    }
+    if (token_is(tok, "always")) {
+        stmt->once = false;
+        return 0;
+    }
+    if (!token_option(tok, "after", &value))
+        return parse_fail_unknown(ps, tok, "option of inject", words);
+    if (!scn_parse_size(value.text, value.length, &after) || after >= UINT32_MAX)
+        return parse_fail(ps, value.column, "'%s' is no count; expected after=N, the I/Os to let pass first",
+                          token_show(&value, shown, sizeof(shown)));
+    stmt->after = (uint32_t)after;
+    return 0;
+}
+
+static int parse_inject(struct parser *ps, const struct line_tokens *t, struct scn_stmt *stmt)
+{
+    bool seen_how = false, seen_after = false;
+    char word[64];
+    int ret;
+
+    if (t->count < 3)
+        return fail_missing(ps, t, scn_op_usage(stmt->op));
+    ret = parse_event(ps, &t->word[1], stmt);
+    if (ret)
+        return ret;
+    stmt->error = -scn_errno_parse(token_word(&t->word[2], word, sizeof(word)));
+    if (stmt->error == 0)
+        return parse_fail_unknown(ps, &t->word[2], "error", scn_errno_words());
+    for (size_t i = 3; i < t->count; i++) {
+        bool how = token_is(&t->word[i], "once") || token_is(&t->word[i], "always");
+
+        ret = parse_inject_option(ps, &t->word[i], stmt);
+        if (ret)
+            return ret;
+        if (how ? seen_how : seen_after)
+            return parse_fail(ps, t->word[i].column, "%s is given twice; expected it once",
+                              how ? "once or always" : "after=");
+        *(how ? &seen_how : &seen_after) = true;
+    }
+    return 0;
+}
+
+static int parse_mode(struct parser *ps, const struct line_tokens *t, struct scn_stmt *stmt)
+{
+    static const char *const open_modes[] = {"rw", "ro", "check", NULL};
+    static const char *const reopen_modes[] = {"rw", "ro", NULL};
+    bool check_allowed = stmt->op == SCN_OPEN;
+
+    if (t->count < 2)
+        return fail_missing(ps, t, scn_op_usage(stmt->op));
+    if (token_is(&t->word[1], "rw"))
+        stmt->mode = SCN_MODE_RW;
+    else if (token_is(&t->word[1], "ro"))
+        stmt->mode = SCN_MODE_RO;
+    else if (check_allowed && token_is(&t->word[1], "check"))
+        stmt->mode = SCN_MODE_CHECK;
+    else
+        return parse_fail_unknown(ps, &t->word[1], "mode", check_allowed ? open_modes : reopen_modes);
+    return parse_no_more(ps, t, 2, scn_op_usage(stmt->op));
+}
+
+static int parse_operands(struct parser *ps, const struct line_tokens *t, size_t i, struct scn_stmt *stmt)
+{
+    static const char *const none[] = {"none", NULL};
+    int ret;
+
+    switch (stmt->op) {
+    case SCN_WRITE:
+    case SCN_READ:
+    case SCN_ZERO:
+    case SCN_DISCARD:
+        return parse_range(ps, t, i, stmt);
+    case SCN_TRUNCATE:
+        return parse_truncate(ps, t, i, stmt);
+    case SCN_WAIT:
+        return parse_wait(ps, t, stmt);
+    case SCN_SLEEP:
+        return parse_sleep(ps, t, stmt);
+    case SCN_CANCEL:
+        if (t->count < 2)
+            return fail_missing(ps, t, scn_op_usage(stmt->op));
+        ret = parse_started(ps, &t->word[1], stmt->name);
+        return ret ? ret : parse_no_more(ps, t, 2, scn_op_usage(stmt->op));
+    case SCN_INJECT:
+        return parse_inject(ps, t, stmt);
+    case SCN_REBASE:
+        if (t->count < 2)
+            return fail_missing(ps, t, scn_op_usage(stmt->op));
+        if (!token_is(&t->word[1], "none"))
+            return parse_fail_unknown(ps, &t->word[1], "backing file", none);
+        return parse_no_more(ps, t, 2, scn_op_usage(stmt->op));
+    case SCN_OPEN:
+    case SCN_REOPEN:
+        return parse_mode(ps, t, stmt);
+    case SCN_FLUSH:
+    case SCN_CLOSE:
+    case SCN_KILL:
+    case SCN_CRASH:
+    case SCN_OP_COUNT:
+        break;
+    }
+    return parse_no_more(ps, t, i, scn_op_usage(stmt->op));
+}
+
+/* ---- does it make sense here? ---- */
+
+static int check_open(struct parser *ps, const struct token *tok, enum scn_op op)
+{
+    switch (op) {
+    case SCN_WRITE:
+    case SCN_READ:
+    case SCN_FLUSH:
+    case SCN_ZERO:
+    case SCN_DISCARD:
+    case SCN_TRUNCATE:
+    case SCN_REBASE:
+    case SCN_CLOSE:
+    case SCN_REOPEN:
+    case SCN_KILL:
+        if (ps->openness == SCN_CLOSED)
+            return parse_fail(ps, tok->column, "'%s' while the image is closed; expected open rw first",
+                              scn_op_word(op));
+        ps->openness = op == SCN_CLOSE || op == SCN_KILL ? SCN_CLOSED : SCN_OPENED;
+        break;
+    case SCN_OPEN:
+        if (ps->openness == SCN_OPENED)
+            return parse_fail(ps, tok->column,
+                              "'open' while the image is open; expected close or kill first, or "
+                              "reopen");
+        ps->openness = SCN_OPENED;
+        break;
+    case SCN_INJECT:
+    case SCN_SLEEP:
+    case SCN_WAIT:
+    case SCN_CANCEL:
+        /* Anything but `open` at the start means: opened by itself before. */
+        if (ps->openness == SCN_FRESH)
+            ps->openness = SCN_OPENED;
+        break;
+    case SCN_CRASH:
+    case SCN_OP_COUNT:
+        break;
+    }
+    return 0;
+}
+
+static int check_place(struct parser *ps, const struct token *tok, const struct scn_stmt *stmt)
+{
+    if (stmt->prepare) {
+        if (ps->recording || ps->crashed)
+            return parse_fail(ps, tok->column, "'prepare' comes too late; expected it before all other statements");
+        return 0;
+    }
+    if (ps->crashed && stmt->op == SCN_CRASH)
+        return parse_fail(ps, tok->column, "a second 'crash'; expected at most one");
+    if (ps->crashed && (stmt->op == SCN_KILL || stmt->op == SCN_INJECT))
+        return parse_fail(ps, tok->column, "'%s' after crash; expected it before: a second life has no such statement",
+                          scn_op_word(stmt->op));
+    ps->recording = true;
+    return check_open(ps, tok, stmt->op);
+}
+
+/* What the statement leaves behind for those after it. */
+static int note_effects(struct parser *ps, const struct scn_stmt *stmt)
+{
+    struct aio_name *name;
+
+    if (stmt->op == SCN_CLOSE || stmt->op == SCN_KILL || stmt->op == SCN_CRASH)
+        land_all(ps);
+    if (stmt->op == SCN_CRASH) {
+        ps->crashed = true;
+        ps->openness = SCN_FRESH;
+        ps->name_count = 0;
+    }
+    if (!stmt->aio)
+        return 0;
+    for (size_t i = 0; i < ps->name_count; i++) {
+        if (strcmp(ps->names[i].name, stmt->name) == 0) {
+            ps->names[i].flying = true;
+            ps->flying++;
+            return 0;
+        }
+    }
+    if (!grow(&ps->names, ps->name_count, &ps->name_cap, sizeof(*ps->names)))
+        return parse_no_memory(ps);
+    name = &ps->names[ps->name_count++];
+    memcpy(name->name, stmt->name, sizeof(name->name));
+    name->flying = true;
+    ps->flying++;
+    return 0;
+}
+
+/* ---- the statement ---- */
+
+static bool find_op(const struct token *tok, enum scn_op *op)
+{
+    for (int i = 0; i < SCN_OP_COUNT; i++) {
+        if (token_is(tok, scn_op_word((enum scn_op)i))) {
+            *op = (enum scn_op)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+bool parse_is_statement(const struct token *tok)
+{
+    enum scn_op op;
+
+    return token_is(tok, "prepare") || token_is(tok, "aio") || find_op(tok, &op);
+}
+
+static int parse_aio_name(struct parser *ps, const struct line_tokens *t, struct scn_stmt *stmt)
+{
+    static const char usage[] = "aio NAME write|read|zero|discard OFFSET LENGTH, or aio NAME flush";
+    struct aio_name *known;
+    char shown[44];
+
+    if (t->count < 3)
+        return fail_missing(ps, t, usage);
+    if (parse_is_statement(&t->word[1]) || token_is(&t->word[1], "all"))
+        return parse_fail(ps, t->word[1].column, "'%s' cannot be a name; expected: %s",
+                          token_show(&t->word[1], shown, sizeof(shown)), usage);
+    if (!is_name(&t->word[1]))
+        return parse_fail(ps, t->word[1].column,
+                          "'%s' is no name; expected at most %d letters, digits, _ and -, a letter first",
+                          token_show(&t->word[1], shown, sizeof(shown)), SCN_NAME_MAX);
+    known = find_name(ps, &t->word[1]);
+    if (known && known->flying)
+        return parse_fail(ps, t->word[1].column, "'%s' is still in flight; expected wait %s first, or another name",
+                          known->name, known->name);
+    if (ps->flying == SCN_FLYING_MAX)
+        return parse_fail(ps, t->word[1].column, "too many requests in flight; expected at most %d (wait first)",
+                          SCN_FLYING_MAX);
+    token_word(&t->word[1], stmt->name, sizeof(stmt->name));
+    stmt->aio = true;
+    return 0;
+}
+
+/* The operation at word i, one that fits behind prepare or aio. */
+static int parse_op(struct parser *ps, const struct line_tokens *t, size_t i, struct scn_stmt *stmt)
+{
+    static const char *const prepare_words[] = {"write", "zero", "discard", "truncate", NULL};
+    static const char *const aio_words[] = {"write", "read", "flush", "zero", "discard", NULL};
+    bool fits;
+
+    if (t->count <= i)
+        return fail_missing(ps, t, "prepare write|zero|discard OFFSET LENGTH, or prepare truncate SIZE");
+    fits = find_op(&t->word[i], &stmt->op);
+    if (stmt->aio)
+        fits = fits && scn_op_is_request(stmt->op);
+    else if (stmt->prepare)
+        fits = fits &&
+               (stmt->op == SCN_WRITE || stmt->op == SCN_ZERO || stmt->op == SCN_DISCARD || stmt->op == SCN_TRUNCATE);
+    if (fits)
+        return 0;
+    return parse_fail_unknown(ps, &t->word[i], stmt->aio ? "request behind aio" : "request behind prepare",
+                              stmt->aio ? aio_words : prepare_words);
+}
+
+int parse_statement(struct parser *ps, const struct line_tokens *t)
+{
+    struct scn_stmt stmt = {.line = ps->line};
+    size_t i = 0;
+    int ret = 0;
+
+    if (ps->s->stmt_count == SCN_STMTS_MAX)
+        return parse_fail(ps, t->word[0].column, "too many statements; expected at most %d", SCN_STMTS_MAX);
+    if (token_is(&t->word[0], "prepare")) {
+        stmt.prepare = true;
+        i = 1;
+    } else if (token_is(&t->word[0], "aio")) {
+        ret = parse_aio_name(ps, t, &stmt);
+        i = 2;
+    }
+    if (!ret)
+        ret = parse_op(ps, t, i, &stmt);
+    if (!ret)
+        ret = check_place(ps, &t->word[0], &stmt);
+    if (!ret)
+        ret = parse_operands(ps, t, i + 1, &stmt);
+    if (!ret)
+        ret = note_effects(ps, &stmt);
+    if (ret)
+        return ret;
+    scn_format_stmt(&stmt, stmt.text, sizeof(stmt.text));
+    if (!grow(&ps->s->stmts, ps->s->stmt_count, &ps->stmt_cap, sizeof(stmt)))
+        return parse_no_memory(ps);
+    ps->s->stmts[ps->s->stmt_count++] = stmt;
+    return 0;
+}
+
+/* ---- expectations ---- */
+
+static int parse_expect_design(struct parser *ps, const struct token *value, struct scn_expect *expect)
+{
+    const char *words[64];
+    char word[64];
+    size_t n = 0;
+
+    expect->design = qed_design_find(token_word(value, word, sizeof(word)));
+    if (expect->design)
+        return 0;
+    for (; n < qed_design_count && n < 63; n++)
+        words[n] = qed_designs[n].name;
+    words[n] = NULL;
+    return parse_fail_unknown(ps, value, "design", words);
+}
+
+static int parse_expect_disk(struct parser *ps, const struct token *value, struct scn_expect *expect)
+{
+    const char *words[64];
+    char word[64];
+    size_t n = 0;
+
+    expect->disk = sim_disk_model_find(token_word(value, word, sizeof(word)));
+    if (expect->disk)
+        return 0;
+    for (; n < sim_disk_model_count && n < 63; n++)
+        words[n] = sim_disk_models[n].name;
+    words[n] = NULL;
+    return parse_fail_unknown(ps, value, "disk", words);
+}
+
+static int parse_expect_class(struct parser *ps, const struct token *tok, struct scn_expect *expect)
+{
+    const char *words[VERDICT_CLASS_COUNT + 1];
+    char word[64];
+    enum verdict_class class = verdict_class_parse(token_word(tok, word, sizeof(word)));
+    size_t n = 0;
+
+    if (class == VERDICT_OK || class == VERDICT_CLASS_COUNT) {
+        for (int c = VERDICT_OK + 1; c < VERDICT_CLASS_COUNT; c++)
+            words[n++] = verdict_class_name((enum verdict_class)c);
+        words[n] = NULL;
+        return parse_fail_unknown(ps, tok, "class", words);
+    }
+    for (unsigned i = 0; i < expect->class_count; i++) {
+        if (expect->classes[i] == class)
+            return parse_fail(ps, tok->column, "%s is given twice; expected it once", verdict_class_name(class));
+    }
+    expect->classes[expect->class_count++] = class;
+    return 0;
+}
+
+/* design= and disk= in any order; *next is the word after them. */
+static int parse_expect_pair(struct parser *ps, const struct line_tokens *t, struct scn_expect *expect, size_t *next)
+{
+    size_t i = 1;
+
+    for (; i < t->count; i++) {
+        const struct token *tok = &t->word[i];
+        struct token value;
+        int ret;
+
+        if (token_option(tok, "design", &value)) {
+            if (expect->design)
+                return parse_fail(ps, tok->column, "design= is given twice; expected it once");
+            ret = parse_expect_design(ps, &value, expect);
+        } else if (token_option(tok, "disk", &value)) {
+            if (expect->disk)
+                return parse_fail(ps, tok->column, "disk= is given twice; expected it once");
+            ret = parse_expect_disk(ps, &value, expect);
+        } else {
+            break;
+        }
+        if (ret)
+            return ret;
+    }
+    *next = i;
+    return 0;
+}
+
+int parse_expect(struct parser *ps, const struct line_tokens *t)
+{
+    static const char usage[] = "expect [design=NAME] [disk=NAME] safe, or ... unsafe [CLASS...]";
+    static const char *const verdicts[] = {"safe", "unsafe", "design=", "disk=", NULL};
+    struct scn_expect expect = {.line = ps->line};
+    size_t i = 1;
+    int ret = parse_expect_pair(ps, t, &expect, &i);
+
+    if (ret)
+        return ret;
+    if (i == t->count)
+        return fail_missing(ps, t, usage);
+    if (token_is(&t->word[i], "unsafe"))
+        expect.unsafe = true;
+    else if (!token_is(&t->word[i], "safe"))
+        return parse_fail_unknown(ps, &t->word[i], "verdict", verdicts);
+    i++;
+    if (!expect.unsafe)
+        ret = parse_no_more(ps, t, i, usage);
+    for (; !ret && i < t->count; i++)
+        ret = parse_expect_class(ps, &t->word[i], &expect);
+    if (ret)
+        return ret;
+    if (!grow(&ps->s->expects, ps->s->expect_count, &ps->expect_cap, sizeof(expect)))
+        return parse_no_memory(ps);
+    ps->s->expects[ps->s->expect_count++] = expect;
+    return 0;
+}
