@@ -13,10 +13,11 @@
  *                length since the last durable one may persist, independent of the data; what lies beyond is lost)
  *   fresh space  zero | stale (a reused host device: space never written holds old bytes, tagged so the oracle knows)
  *   size         growing file | fixed host device (G3: the length never changes)
- *   failed flush keeps what was pending | drops it (as Linux did: the pages count as clean, their fate is open for ever,
- *                a later successful flush does not cover them)
+ *   failed flush keeps what was pending | drops it (as Linux did: the pages count as clean, their fate is open for
+ *                ever, a later successful flush does not cover them)
  *
- * Stricter models only remove outcomes of laxer ones, except fresh space, size and failed flush, which are other worlds.
+ * Stricter models only remove outcomes of laxer ones, except fresh space, size and failed flush, which are other
+ * worlds.
  */
 #ifndef SIMDISK_DISK_MODEL_H
 #define SIMDISK_DISK_MODEL_H

@@ -5,8 +5,8 @@
  *           write A  write B  write A  flush F   write B  flush F    "guest: flush acknowledged"
  *
  * A crash point p is an index into the events: the power fails after events 0..p-1. A crash state is a pure function of
- * (history, crash point, choice of versions); so everything downstream can be redone from here. dm-log-writes files hold
- * less than this: they are an export.
+ * (history, crash point, choice of versions); so everything downstream can be redone from here. dm-log-writes files
+ * hold less than this: they are an export.
  */
 #ifndef SIMDISK_HISTORY_H
 #define SIMDISK_HISTORY_H
@@ -15,7 +15,7 @@
 #include "simdisk/pages.h"
 
 enum hist_kind {
-    HIST_WRITE,  /* data, offset, length */
+    HIST_WRITE, /* data, offset, length */
     HIST_FLUSH,
     HIST_RESIZE, /* length_bytes is the new length; submitted and done in adjacent events */
 };
@@ -25,22 +25,22 @@ enum hist_kind {
 /* One operation of the image file. */
 struct hist_op {
     enum hist_kind kind;
-    enum blk_event label;    /* what the engine said it was about to do */
-    uint32_t ordinal;        /* among the operations of this history with the same label, from 1 */
-    uint32_t submitted;      /* event index */
-    uint32_t done;           /* event index, or HIST_NEVER: still in flight at the end, or dropped */
-    int ret;                 /* valid when done; an injected error may leave the data written or not */
-    bool reached_disk;       /* false: failed before touching the disk (data never pending) */
+    enum blk_event label; /* what the engine said it was about to do */
+    uint32_t ordinal;     /* among the operations of this history with the same label, from 1 */
+    uint32_t submitted;   /* event index */
+    uint32_t done;        /* event index, or HIST_NEVER: still in flight at the end, or dropped */
+    int ret;              /* valid when done; an injected error may leave the data written or not */
+    bool reached_disk;    /* false: failed before touching the disk (data never pending) */
     uint64_t offset_bytes;
     uint64_t length_bytes;
-    uint8_t *data;           /* writes: length_bytes, owned by the history */
+    uint8_t *data; /* writes: length_bytes, owned by the history */
 };
 
 enum hist_event_kind { HIST_SUBMIT, HIST_DONE, HIST_MARK };
 
 struct hist_event {
     enum hist_event_kind kind;
-    uint32_t op;   /* submit, done: index into ops; mark: index into marks */
+    uint32_t op; /* submit, done: index into ops; mark: index into marks */
 };
 
 /* Something that happened above the disk (a guest request submitted or acknowledged, an open, a close). */
@@ -50,9 +50,9 @@ struct hist_mark {
 };
 
 struct history {
-    struct sim_pages *base;       /* contents before event 0, durable */
+    struct sim_pages *base; /* contents before event 0, durable */
     uint64_t base_length_bytes;
-    bool fixed_size;              /* G3 */
+    bool fixed_size; /* G3 */
     struct hist_op *ops;
     size_t op_count, op_cap;
     struct hist_event *events;

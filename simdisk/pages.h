@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define SIM_PAGE_BYTES 4096u
+#define SIM_PAGE_BYTES   4096u
 #define SIM_PAGE_SECTORS 8u
 
 struct sim_pages;

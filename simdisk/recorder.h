@@ -22,8 +22,8 @@ struct recorder;
 
 /* A recording disk over these contents; what they hold beyond length_bytes is cut off. `base` is taken over (it becomes
  * history->base; the live disk works on a snapshot). The loop must outlive the recorder; the history is the caller's
- * after recorder_finish. Writes must be whole sectors. On a model of fixed size, writes beyond the end fail with -ENOSPC
- * and ops->resize is NULL. ops->discard is always NULL. */
+ * after recorder_finish. Writes must be whole sectors. On a model of fixed size, writes beyond the end fail with
+ * -ENOSPC and ops->resize is NULL. ops->discard is always NULL. */
 struct recorder *recorder_create(struct sim_loop *loop, struct sim_pages *base, uint64_t length_bytes,
                                  const struct sim_disk_model *model);
 struct blockdev *recorder_blk(struct recorder *r);
@@ -51,7 +51,8 @@ void recorder_inject(struct recorder *r, const struct inject_rule *rule); /* cop
 /* How many I/Os injected rules have failed so far. */
 uint32_t recorder_injected(const struct recorder *r);
 
-/* Bytes of never-written space on a reused host device: tagged by `fill`, which the host sets (the oracle's stale tag).*/
+/* Bytes of never-written space on a reused host device: tagged by `fill`, which the host sets (the oracle's stale
+ * tag). */
 typedef void sim_stale_fill(uint8_t sector[BLK_SECTOR_BYTES], uint64_t image_sector);
 
 #endif

@@ -1,9 +1,10 @@
 /* sim_loop.h: the deterministic event loop all simulated disks of one run share.
  *
  * Pending completions wait in the loop; which one is delivered next is a *choice*. Schedule 1 always takes the oldest
- * (first in, first out); other schedules draw from a seeded generator; a scripted schedule follows a list of choices and
- * records how many alternatives each had, so that an explorer can walk all of them. Nothing else in a run is random, and
- * no clock, address or hash order reaches a result.
+ * (first in, first out); other schedules draw from a seeded generator; a scripted schedule follows a list of choices.
+ * Every schedule records its choices and how many alternatives each had, so that any run can be replayed as a script and
+ * an explorer can walk all of them. Nothing else in a run is random, and no clock, address or hash order reaches a
+ * result.
  *
  * Time is virtual: it moves only in sim_loop_sleep. I/O takes no time.
  */
@@ -16,9 +17,9 @@ struct sim_loop;
 
 /* How choices are made. */
 struct sim_schedule {
-    uint64_t number;        /* 1: FIFO; N > 1: seeded by (seed, N); ignored when script is set */
+    uint64_t number; /* 1: FIFO; N > 1: seeded by (seed, N); ignored when script is set */
     uint64_t seed;
-    const uint8_t *script;  /* the first script_len choices; later ones are 0 */
+    const uint8_t *script; /* the first script_len choices (copied); later ones are 0, too large ones the last */
     size_t script_len;
 };
 
@@ -46,8 +47,8 @@ void sim_loop_drop(struct sim_loop *loop, void *owner, void (*drop)(void *opaque
 /* Disarms all timers (their owner has died). */
 void sim_loop_drop_timers(struct sim_loop *loop);
 
-/* Lets virtual time pass: delivers pending completions and fires timers in deadline order (ties: order of arming), until
- * duration_ns has passed and no completion is left. */
+/* Lets virtual time pass: delivers pending completions and fires timers in deadline order (ties: order of arming),
+ * until duration_ns has passed and no completion is left. */
 void sim_loop_sleep(struct sim_loop *loop, uint64_t duration_ns);
 uint64_t sim_loop_now_ns(const struct sim_loop *loop);
 
