@@ -106,15 +106,22 @@ static struct completion take_pending(struct sim_loop *loop, size_t index)
     return taken;
 }
 
-bool sim_loop_poll(struct sim_loop *loop)
+void sim_loop_deliver(struct sim_loop *loop, size_t index)
 {
     struct completion next;
+
+    assert(index < loop->pending_count);
+    next = take_pending(loop, index);
+    next.deliver(next.opaque);
+}
+
+bool sim_loop_poll(struct sim_loop *loop)
+{
     size_t n = loop->pending_count;
 
     if (n == 0)
         return false;
-    next = take_pending(loop, sim_loop_choose(loop, n < MAX_ALTERNATIVES ? (unsigned)n : MAX_ALTERNATIVES));
-    next.deliver(next.opaque);
+    sim_loop_deliver(loop, sim_loop_choose(loop, n < MAX_ALTERNATIVES ? (unsigned)n : MAX_ALTERNATIVES));
     return true;
 }
 

@@ -41,6 +41,8 @@ void sim_loop_post(struct sim_loop *loop, void *owner, void (*deliver)(void *opa
 size_t sim_loop_pending(const struct sim_loop *loop);
 /* Delivers one pending completion, chosen by the schedule; false if there is none. */
 bool sim_loop_poll(struct sim_loop *loop);
+/* Delivers the pending completion at index (< sim_loop_pending, 0 the oldest); for who made the choice himself. */
+void sim_loop_deliver(struct sim_loop *loop, size_t index);
 /* Forgets the pending completions of that owner without running them (its device has died, or its client has); `drop`,
  * if not NULL, is called with each one's opaque, oldest first. */
 void sim_loop_drop(struct sim_loop *loop, void *owner, void (*drop)(void *opaque));
