@@ -8,23 +8,26 @@
 
 #include "oracle/promise_timeline.h"
 
+static void *not_null(void *memory)
+{
+    if (!memory) {
+        fputs("qedcrash: out of memory for the promise\n", stderr);
+        abort();
+    }
+    return memory;
+}
+
 static void *grow(void *array, size_t *capacity, size_t count, size_t element_bytes)
 {
     if (count <= *capacity)
         return array;
     *capacity = count < 16 ? 16 : count + count / 2;
-    array = realloc(array, *capacity * element_bytes);
-    if (!array) {
-        fputs("qedcrash: out of memory for the promise\n", stderr);
-        abort();
-    }
-    return array;
+    return not_null(realloc(array, *capacity * element_bytes));
 }
 
 static struct promise *create_empty(void)
 {
-    size_t one = 0;
-    struct promise *p = grow(NULL, &one, 1, sizeof(*p));
+    struct promise *p = not_null(malloc(sizeof(*p)));
 
     *p = (struct promise){.resizes = TIMELINE_NONE, .rebases = TIMELINE_NONE};
     return p;
