@@ -3,6 +3,16 @@
  *
  * Two layers: a *player* executes statements on any disk (the recording disk in the first life, a crashed disk in a
  * second one); scenario_record() is the first life: prepare the image, record the rest.
+ *
+ *   prepare ...            player on a plain disk, its clock standing still at 0
+ *   write, aio, flush ...  player on the recording disk, its clock being the history
+ *   crash
+ *   write, flush ...       player on a crashed disk, its clock a counter
+ *
+ * What a schedule may choose. An aio statement queues its request; a request that waits stands behind the queue. Each
+ * turn of the loop takes one of: submit the next queued aio; submit the waiting request itself, if it is not yet; deliver
+ * one pending completion. The alternatives are numbered in this order, so that the first in, first out schedule (always
+ * 0) submits everything at once and in order. Where there is one alternative there is no choice.
  */
 #ifndef SCENARIOS_RUNNER_H
 #define SCENARIOS_RUNNER_H
@@ -38,7 +48,7 @@ struct run_backing {
     uint64_t length_bytes;
     struct sim_loop *loop; /* NULL: completes inline */
 };
-/* Tagged (or zero) contents as the scenario says. */
+/* Tagged (or zero) contents as the scenario says. `loop` may be NULL. */
 void run_backing_init(struct run_backing *b, const struct scenario *s, struct sim_loop *loop);
 void run_backing_destroy(struct run_backing *b);
 
@@ -47,21 +57,45 @@ struct player_env {
     const struct qed_design *design;
     struct blockdev *disk;
     struct recorder *recorder; /* NULL in a second life: no history, inject and kill are errors there */
-    struct sim_loop *loop;
+    struct sim_loop *loop;     /* NULL: everything completes inline, and nothing is a choice */
     struct run_backing *backing;
-    struct promise *promise;
-    struct qed_pool *pool;
-    uint32_t generation;    /* life number, goes into tags: 1 is the recorded one */
-    uint32_t next_write_id; /* in and out */
+    struct promise *promise; /* NULL: nobody is told, and reads are not judged */
+    struct qed_pool *pool;   /* NULL: private */
+    uint32_t generation;     /* life number, goes into tags: 1 is the recorded one */
+    uint32_t next_write_id;  /* in and out */
+    uint32_t position;       /* in and out: the promise's clock where there is no recorder */
+    bool frozen;             /* preparing: without a recorder, the clock stands still and everything is at `position` */
 };
 
 struct player;
 struct player *player_create(const struct player_env *env);
-void player_destroy(struct player *p); /* abandons an open image */
-/* Runs statements [from, to). A request that fails is part of the story. Returns 0, or -errno with err when the run
- * itself cannot go on (a statement that makes no sense at that place: a write while closed). */
+/* Abandons an open image; requests in flight are dropped, their promise never ends. With a recorder, call this before
+ * recorder_finish. */
+void player_destroy(struct player *p);
+/* Runs statements [from, to), then submits what is queued and delivers all that is pending; the image stays as it is.
+ * The first call opens the image, read-write, unless its first statement is an open. A request that fails is part of
+ * the story, and so is an image that cannot be opened (a live finding, unless an error was injected; statements that need
+ * it are then skipped). Returns 0, or -errno with err when the run itself cannot go on (a statement that makes no sense at
+ * that place: a write while closed). A request that never completes is a finding and ends the run. */
 int player_run(struct player *p, size_t from, size_t to, struct scn_error *err);
+/* Closes the image if it is open, as the statement does; qed_close()'s return value. */
+int player_close(struct player *p);
 const struct player_env *player_env(const struct player *p);
+/* The open image, or NULL. */
+struct qed *player_image(struct player *p);
+
+/* What came of it so far; the arrays are the player's. */
+struct player_result {
+    const struct run_live_finding *live;
+    size_t live_count;
+    const struct run_guest_op *guest_ops;
+    size_t guest_op_count;
+    uint64_t guest_writes; /* write, zero and discard requests submitted */
+    uint64_t scans;        /* opens that had to scan */
+    bool dirty_after_clean;
+    bool stuck; /* the run ended at a request that never completes */
+};
+struct player_result player_result(const struct player *p);
 
 struct run_options {
     const struct qed_design *design;
@@ -93,7 +127,8 @@ struct recording {
 
 /* Makes the image (size, geometry, backing name, raw), runs the prepare statements on it, flushes and closes it; then
  * opens it (rw, unless the first statement is an open) on a recording disk and runs the statements up to `crash` or the
- * end. At the end the image stays open and what is in flight stays in flight: the power fails. 0, or -errno with err. */
+ * end. There all that is in flight is delivered, so that the history has every crash point of a full run; the image is
+ * not closed. 0, or -errno with err; a prepare statement that fails is such an error. */
 int scenario_record(const struct scenario *s, const struct run_options *options, struct recording *out,
                     struct scn_error *err);
 void recording_free(struct recording *r);
