@@ -13,6 +13,10 @@
 
 #include "engine/qed_format.h"
 
+/* Files of more clusters are refused: 8 GiB of bits, for 256 TiB in the smallest clusters. No QED image needs so many;
+ * only a sparse file that claims a monstrous length has them. */
+#define MOST_NAMED_WORDS (UINT64_C(1) << 30)
+
 /* A table is read a piece at a time. Where the device can tell data from holes the pieces start small and grow while
  * there is data: the tables of small images are all but empty. */
 #define PIECE_BYTES       65536u
@@ -20,8 +24,8 @@
 #define ENTRY_BYTES       8u
 
 struct walk {
-    uint64_t *named; /* a bit per cluster of the file */
-    size_t named_words, named_capacity;
+    uint64_t *named;       /* a bit per cluster of the file */
+    size_t named_capacity; /* in words */
     uint8_t l1_piece[PIECE_BYTES], l2_piece[PIECE_BYTES];
 
     /* The image being walked. */
@@ -185,19 +189,19 @@ static int clear_named(struct walk *w)
 {
     uint64_t words = ((w->file_bytes >> w->cluster_bits) + 63) / 64;
 
-    if (words > w->named_capacity) {
-        free(w->named);
-        w->named = words <= SIZE_MAX / sizeof(*w->named) ? calloc(words, sizeof(*w->named)) : NULL;
-        w->named_capacity = w->named ? words : 0;
-        if (!w->named) {
-            say_fault(w, "no memory for a file of %" PRIu64 " bytes", w->file_bytes);
-            return -ENOMEM;
-        }
-    } else {
-        memset(w->named, 0, words * sizeof(*w->named));
-    }
     w->clusters_named = 0;
-    return 0;
+    if (words <= w->named_capacity) {
+        memset(w->named, 0, words * sizeof(*w->named));
+        return 0;
+    }
+    free(w->named);
+    /* calloc: a large bitmap costs only the pages that are used. */
+    w->named = words <= MOST_NAMED_WORDS ? calloc(words, sizeof(*w->named)) : NULL;
+    w->named_capacity = w->named ? words : 0;
+    if (w->named)
+        return 0;
+    say_fault(w, "no memory for a file of %" PRIu64 " bytes", w->file_bytes);
+    return -ENOMEM;
 }
 
 /* False if somebody named it before. */
@@ -367,8 +371,10 @@ static int walk_from_l1(struct walk *w, uint64_t l1_offset)
         return ret;
     name_range(w, &l1, l1_offset, w->table_bytes);
     ret = walk_table(w, l1, l1_offset, w->l1_piece, visit_table);
-    if (ret)
+    if (ret) {
+        w->result->first_fault[0] = '\0'; /* whatever it says, it is not why the walk failed */
         return ret;
+    }
     /* Every named cluster lies after the header, so what is left over was named by nobody. */
     w->result->leaked = ((w->file_bytes - w->header_bytes) >> w->cluster_bits) - w->clusters_named;
     return 0;

@@ -36,7 +36,7 @@ void walk_destroy(struct walk *w);
 
 /* 0; -EINVAL if the header cannot be made sense of as specified in section 3 of the specification (first_fault says
  * why);
- * -ENOMEM; or the device's error. All counts are 0 unless the result is 0. */
+ * -ENOMEM (likewise); or the device's error. All counts are 0 unless 0 is returned. */
 int walk_image(struct walk *w, struct blockdev *dev, struct walk_result *result);
 
 static inline uint64_t walk_faults(const struct walk_result *r)
