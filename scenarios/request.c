@@ -116,7 +116,7 @@ static void judge_contents(const struct player_req *req, uint32_t when)
         f->guest_sector = first + i;
         snprintf(f->expected, sizeof(f->expected), "%s", why.expected);
         snprintf(f->found, sizeof(f->found), "%s", why.found);
-        snprintf(f->why, sizeof(f->why), "'%.55s' showed guest sector %" PRIu64 " as %.45s instead of %.45s",
+        snprintf(f->why, sizeof(f->why), "'%.55s' showed guest sector %" PRIu64 " as %.40s instead of %.40s",
                  req->stmt->text, first + i, why.found, why.expected);
     }
 }
