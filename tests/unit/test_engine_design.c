@@ -1,0 +1,115 @@
+/* The named designs: there, findable, and v2 one field away from its fix. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "engine/qed_design.h"
+
+#define FIELDS(X)                                                                                                      \
+    X(data_flush)                                                                                                      \
+    X(l1_flush)                                                                                                        \
+    X(need_check)                                                                                                      \
+    X(need_check_with_backing)                                                                                         \
+    X(clear_on)                                                                                                        \
+    X(clear_order)                                                                                                     \
+    X(clear_timer_ms)                                                                                                  \
+    X(publish)                                                                                                         \
+    X(failed_table)                                                                                                    \
+    X(tail)                                                                                                            \
+    X(zero_fill)                                                                                                       \
+    X(zero_cluster_fill)                                                                                               \
+    X(lock)                                                                                                            \
+    X(reuse)                                                                                                           \
+    X(evict_referenced)                                                                                                \
+    X(backing_name_flush)                                                                                              \
+    X(repair_flush)                                                                                                    \
+    X(backing_clip)                                                                                                    \
+    X(native_zero)                                                                                                     \
+    X(check_on_reopen)
+
+static unsigned differences(const struct qed_design *a, const struct qed_design *b)
+{
+    unsigned n = 0;
+
+#define COMPARE(field) n += a->field != b->field;
+    FIELDS(COMPARE)
+#undef COMPARE
+    return n;
+}
+
+static void test_names_find_their_design(void **state)
+{
+    static const char *const names[] = {"v2", "cow-flush", "upstream", "careful"};
+
+    (void)state;
+    assert_true(qed_design_count >= 4);
+    for (size_t i = 0; i < 4; i++) {
+        const struct qed_design *d = qed_design_find(names[i]);
+
+        assert_ptr_equal(d, &qed_designs[i]);
+        assert_string_equal(d->name, names[i]);
+        assert_true(strlen(d->summary) > 20);
+        assert_int_equal(d->summary[strlen(d->summary) - 1], '.');
+    }
+    assert_null(qed_design_find("v3"));
+    assert_null(qed_design_find(""));
+}
+
+static void test_the_cow_flush_is_the_only_difference(void **state)
+{
+    const struct qed_design *v2 = qed_design_find("v2");
+    const struct qed_design *fixed = qed_design_find("cow-flush");
+
+    (void)state;
+    assert_int_equal(differences(v2, fixed), 1);
+    assert_int_equal(v2->data_flush, QED_DATA_FLUSH_NEVER);
+    assert_int_equal(fixed->data_flush, QED_DATA_FLUSH_COW);
+}
+
+static void test_upstream_is_qemu_7_2(void **state)
+{
+    const struct qed_design *d = qed_design_find("upstream");
+
+    (void)state;
+    assert_int_equal(d->data_flush, QED_DATA_FLUSH_BACKING);
+    assert_int_equal(d->need_check, QED_NEED_CHECK_WRITTEN);
+    assert_false(d->need_check_with_backing);
+    assert_int_equal(d->clear_on, QED_CLEAR_ON_CLOSE | QED_CLEAR_ON_TIMER);
+    assert_int_equal(d->clear_timer_ms, 5000);
+    assert_int_equal(d->lock, QED_LOCK_GATE);
+    assert_true(d->l1_flush && d->backing_clip && d->native_zero);
+    assert_false(d->repair_flush || d->check_on_reopen || d->evict_referenced);
+}
+
+static void test_careful_leaves_nothing_to_chance(void **state)
+{
+    const struct qed_design *d = qed_design_find("careful");
+
+    (void)state;
+    assert_int_equal(d->data_flush, QED_DATA_FLUSH_ALWAYS);
+    assert_int_equal(d->need_check, QED_NEED_CHECK_FLUSHED);
+    assert_true(d->need_check_with_backing && d->l1_flush && d->repair_flush && d->backing_name_flush);
+    assert_int_equal(d->clear_order, QED_CLEAR_AFTER_FLUSH);
+    assert_int_equal(d->publish, QED_PUBLISH_AFTER_WRITE);
+    assert_int_equal(d->failed_table, QED_FAILED_TABLE_ROLL_BACK);
+    assert_int_equal(d->tail, QED_TAIL_TRUNCATE);
+    assert_int_equal(d->zero_cluster_fill, QED_ZERO_CLUSTER_FILL_ZEROS);
+    assert_true(d->check_on_reopen);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_names_find_their_design),
+        cmocka_unit_test(test_the_cow_flush_is_the_only_difference),
+        cmocka_unit_test(test_upstream_is_qemu_7_2),
+        cmocka_unit_test(test_careful_leaves_nothing_to_chance),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
