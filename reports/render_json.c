@@ -1,0 +1,90 @@
+/* render_json.c: the one object of `--json`. SQLite's JSON functions build each cell; only the frame is printed here,
+ * so a campaign of any size streams.
+ */
+#include <errno.h>
+
+#include "reports/render_db.h"
+
+/* "cut" is there only where something was cut; json_insert() leaves a null "expected" alone, json_patch() would not. */
+static const char cells_sql[] =
+    "WITH object(scenario, design, disk, schedule, cut, text) AS ("
+    "  SELECT scenario, design, disk, schedule, cut, json_object("
+    "      'scenario', scenario, 'design', design, 'disk', disk, 'schedule', schedule,"
+    "      'verdict', verdict, 'expected', expected, 'complete', json(iif(complete, 'true', 'false')),"
+    "      'crash_points', crash_points,"
+    "      'states', json_object('total', states_total, 'log2', round(states_log2, 2), 'executions', executions),"
+    "      'findings', (SELECT json_group_array(json_object("
+    "          'id', id, 'class', class, 'crash_point', crash_point, 'guest_sector', guest_sector,"
+    "          'expected', expected, 'found', found, 'why', why,"
+    "          'missing_order', missing_order, 'survivors', survivors, 'states', states))"
+    "        FROM (SELECT * FROM finding WHERE cell = c.cell"
+    "              ORDER BY class, guest_sector IS NULL, guest_sector, crash_point, id, seq)),"
+    "      'cost', json_object('guest_writes', guest_writes, 'image_writes', image_writes, 'flushes', flushes,"
+    "                          'scans', scans),"
+    "      'leaks', leaks, 'dirty_after_clean', dirty_after_clean)"
+    "  FROM v_cells c WHERE campaign = ?1 AND verdict <> 'skipped')"
+    " SELECT iif(cut IS NULL, text, json_insert(text, '$.cut', cut)) FROM object"
+    " ORDER BY scenario, design, disk, schedule";
+
+static const char skipped_sql[] =
+    "SELECT json_object('scenario', scenario, 'design', design, 'disk', disk, 'schedule', schedule,"
+    "                   'reason', skip_reason)"
+    " FROM v_cells WHERE campaign = ?1 AND verdict = 'skipped' ORDER BY scenario, design, disk, schedule";
+
+static const char head_sql[] = "SELECT json_quote(version), seed FROM campaign WHERE id = ?1";
+static const char canaries_sql[] =
+    "SELECT json_object('caught', canaries_caught, 'of', canaries_of) FROM campaign WHERE id = ?1";
+
+/* One or two columns of the campaign's one row. */
+static int print_campaign(struct store *s, FILE *out, const char *sql, const char *before, const char *between,
+                          struct store_error *err)
+{
+    sqlite3_stmt *stmt;
+    int ret = store_query(s, sql, &stmt, err);
+    if (ret)
+        return ret;
+    int rc = sqlite3_step(stmt);
+    if (rc == SQLITE_ROW) {
+        fprintf(out, "%s%s", before, sqlite3_column_text(stmt, 0));
+        if (sqlite3_column_count(stmt) > 1)
+            fprintf(out, "%s%s", between, sqlite3_column_text(stmt, 1));
+        rc = SQLITE_DONE;
+    }
+    return store_query_end(s, stmt, rc, err);
+}
+
+static int print_array(struct store *s, FILE *out, const char *sql, struct store_error *err)
+{
+    sqlite3_stmt *stmt;
+    int ret = store_query(s, sql, &stmt, err);
+    if (ret)
+        return ret;
+    int rc;
+    const char *separator = "";
+    fputc('[', out);
+    while ((rc = sqlite3_step(stmt)) == SQLITE_ROW) {
+        fprintf(out, "%s%s", separator, sqlite3_column_text(stmt, 0));
+        separator = ",";
+    }
+    fputc(']', out);
+    return store_query_end(s, stmt, rc, err);
+}
+
+int render_json(struct store *s, FILE *out, struct store_error *err)
+{
+    int ret = print_campaign(s, out, head_sql, "{\"qedcrash\":", ",\"seed\":", err);
+    if (!ret) {
+        fputs(",\"cells\":", out);
+        ret = print_array(s, out, cells_sql, err);
+    }
+    if (!ret)
+        ret = print_campaign(s, out, canaries_sql, ",\"canaries\":", "", err);
+    if (!ret) {
+        fputs(",\"skipped\":", out);
+        ret = print_array(s, out, skipped_sql, err);
+    }
+    if (ret)
+        return ret;
+    fputs("}\n", out);
+    return render_flush(out, err);
+}

@@ -1,0 +1,316 @@
+/* render_terminal.c: cells, findings and the summary in words, for a person at a terminal. */
+#include <errno.h>
+#include <string.h>
+
+#include "reports/render_db.h"
+
+#define RESET "\033[0m"
+
+int render_flush(FILE *out, struct store_error *err)
+{
+    if (fflush(out) == 0 && !ferror(out))
+        return 0;
+    snprintf(err->text, sizeof(err->text), "the result could not be written: %s", strerror(errno));
+    return -EIO;
+}
+
+unsigned render_columns(const char *text)
+{
+    unsigned columns = 0;
+    for (; *text; text++)
+        columns += ((unsigned char)*text & 0xc0) != 0x80; /* continuation bytes take no room */
+    return columns;
+}
+
+void render_padded(FILE *out, const struct render_options *o, const char *text, unsigned width, const char *color)
+{
+    if (color && o->color)
+        fprintf(out, "%s%s%s", color, text, RESET);
+    else
+        fputs(text, out);
+    for (unsigned columns = render_columns(text); columns < width; columns++)
+        fputc(' ', out);
+}
+
+const char *render_text(sqlite3_stmt *stmt, int column)
+{
+    const char *text = (const char *)sqlite3_column_text(stmt, column);
+    return text ? text : "";
+}
+
+void render_repro(FILE *out, const char *id)
+{
+    fputs("repro: qedcrash repro '", out);
+    for (; *id; id++) {
+        if (*id == '\'')
+            fputs("'\\''", out);
+        else
+            fputc(*id, out);
+    }
+    fputs("'\n", out);
+}
+
+/* Each line of `text` indented; a missing newline at the end is added. */
+static void print_indented(FILE *out, const char *text, int indent)
+{
+    while (*text) {
+        size_t length = strcspn(text, "\n");
+        fprintf(out, "%*s%.*s\n", length ? indent : 0, "", (int)length, text);
+        text += length + (text[length] == '\n');
+    }
+}
+
+/* The findings of one cell, as JSON sorts them too. `again`: the same class and missing order stood above. */
+static const char findings_sql[] =
+    "SELECT id, class, crash_point, guest_sector, expected, found, why, story,"
+    "  row_number() OVER (PARTITION BY class, missing_order"
+    "                     ORDER BY guest_sector IS NULL, guest_sector, crash_point, id, seq) > 1 AS again"
+    " FROM v_findings WHERE campaign = ?1 AND cell = ?2"
+    " ORDER BY class, guest_sector IS NULL, guest_sector, crash_point, id, seq";
+
+/* "guest sector 12, crash point 7: expected backing 12, found zero" */
+static void print_where(FILE *out, sqlite3_stmt *row)
+{
+    if (sqlite3_column_type(row, 3) != SQLITE_NULL)
+        fprintf(out, "guest sector %s, ", render_text(row, 3));
+    fprintf(out, "crash point %s", render_text(row, 2));
+    if (*render_text(row, 4) || *render_text(row, 5))
+        fprintf(out, ": expected %s, found %s", render_text(row, 4), render_text(row, 5));
+    fputc('\n', out);
+}
+
+static void print_finding(FILE *out, const struct render_options *o, sqlite3_stmt *row, bool with_repro)
+{
+    const char *class = render_text(row, 1);
+    bool again = sqlite3_column_int(row, 8) && !o->verbose;
+
+    fputs("    ", out);
+    render_padded(out, o, class, 0, RENDER_RED);
+    if (again)
+        fputs(", the same order missing: ", out);
+    else
+        fprintf(out, ": %s\n      ", verdict_class_meaning(verdict_class_parse(class)));
+    print_where(out, row);
+    if (!again && !o->quiet)
+        print_indented(out, render_text(row, 7), 6);
+    if (!again)
+        print_indented(out, render_text(row, 6), 6);
+    if (with_repro) {
+        fputs("      ", out);
+        render_repro(out, render_text(row, 0));
+    }
+}
+
+static int print_findings(struct store *s, FILE *out, const struct render_options *o, int64_t cell, bool with_repro,
+                          struct store_error *err)
+{
+    sqlite3_stmt *row;
+    int ret = store_query(s, findings_sql, &row, err);
+    if (ret)
+        return ret;
+    sqlite3_bind_int64(row, 2, cell);
+    int rc;
+    while ((rc = sqlite3_step(row)) == SQLITE_ROW)
+        print_finding(out, o, row, with_repro);
+    return store_query_end(s, row, rc, err);
+}
+
+/* How wide the name columns are, and whether schedules need naming. */
+struct layout {
+    unsigned scenario, design, disk;
+    bool schedules;
+    uint64_t findings;
+};
+
+static int measure(struct store *s, struct layout *layout, struct store_error *err)
+{
+    sqlite3_stmt *row;
+    int ret = store_query(s,
+                          "SELECT max(length(scenario)), max(length(design)), max(length(disk)),"
+                          " min(schedule) <> max(schedule), sum(findings) FROM v_cells WHERE campaign = ?1",
+                          &row, err);
+    if (ret)
+        return ret;
+    int rc = sqlite3_step(row);
+    if (rc == SQLITE_ROW) {
+        layout->scenario = (unsigned)sqlite3_column_int(row, 0);
+        layout->design = (unsigned)sqlite3_column_int(row, 1);
+        layout->disk = (unsigned)sqlite3_column_int(row, 2);
+        layout->schedules = sqlite3_column_int(row, 3);
+        layout->findings = (uint64_t)sqlite3_column_int64(row, 4);
+        rc = SQLITE_DONE;
+    }
+    return store_query_end(s, row, rc, err);
+}
+
+static const char cells_sql[] =
+    "SELECT cell, scenario, design, disk, schedule, verdict, classes, skip_reason, expected, expected_classes,"
+    " unexpected, complete, cut, crash_points, states_total, states_log2, executions FROM v_cells"
+    " WHERE campaign = ?1 ORDER BY scenario, design, disk, schedule";
+enum {
+    CELL,
+    SCENARIO,
+    DESIGN,
+    DISK,
+    SCHEDULE,
+    VERDICT,
+    CLASSES,
+    SKIP_REASON,
+    EXPECTED,
+    EXPECTED_CLASSES,
+    UNEXPECTED,
+    COMPLETE,
+    CUT,
+    CRASH_POINTS,
+    STATES_TOTAL,
+    STATES_LOG2,
+    EXECUTIONS
+};
+
+static void print_numbers(FILE *out, sqlite3_stmt *row)
+{
+    fprintf(out, "  %s crash points, %s states (2^%.2f), ", render_text(row, CRASH_POINTS),
+            render_text(row, STATES_TOTAL), sqlite3_column_double(row, STATES_LOG2));
+    if (sqlite3_column_int(row, COMPLETE))
+        fputs("complete", out);
+    else
+        fprintf(out, "INCOMPLETE%s%s", *render_text(row, CUT) ? ": " : "", render_text(row, CUT));
+    fprintf(out, ", %s executions", render_text(row, EXECUTIONS));
+}
+
+/* What was expected beside what came, in words; nothing where nothing was stated and nothing was found. */
+static void print_expectation(FILE *out, sqlite3_stmt *row)
+{
+    const char *expected = render_text(row, EXPECTED), *classes = render_text(row, EXPECTED_CLASSES);
+    if (!sqlite3_column_int(row, UNEXPECTED))
+        fputs(*expected ? "  [as expected]" : "", out);
+    else if (!*expected)
+        fputs("  [no expectation stated]", out);
+    else
+        fprintf(out, "  [UNEXPECTED: expected %s%s%s]", expected, *classes ? " " : "", classes);
+}
+
+static void print_cell(FILE *out, const struct render_options *o, const struct layout *layout, sqlite3_stmt *row)
+{
+    const char *verdict = render_text(row, VERDICT);
+
+    render_padded(out, o, render_text(row, SCENARIO), layout->scenario + 2, NULL);
+    render_padded(out, o, render_text(row, DESIGN), layout->design + 2, NULL);
+    render_padded(out, o, render_text(row, DISK), layout->disk + 2, NULL);
+    if (layout->schedules)
+        fprintf(out, "schedule %-4s  ", render_text(row, SCHEDULE));
+    if (strcmp(verdict, "skipped") == 0) {
+        fprintf(out, "skipped: %s\n", render_text(row, SKIP_REASON));
+        return;
+    }
+    if (strcmp(verdict, "unsafe") == 0) {
+        render_padded(out, o, "UNSAFE", 6, RENDER_RED);
+        fprintf(out, "%s%s", *render_text(row, CLASSES) ? "  " : "", render_text(row, CLASSES));
+    } else {
+        render_padded(out, o, "safe", 6, RENDER_GREEN);
+    }
+    print_numbers(out, row);
+    print_expectation(out, row);
+    fputc('\n', out);
+}
+
+int render_cells(struct store *s, FILE *out, const struct render_options *o, struct store_error *err)
+{
+    struct layout layout = {0};
+    sqlite3_stmt *row;
+    int ret = measure(s, &layout, err);
+    if (!ret)
+        ret = store_query(s, cells_sql, &row, err);
+    if (ret)
+        return ret;
+    int rc;
+    while ((rc = sqlite3_step(row)) == SQLITE_ROW) {
+        bool unsafe = strcmp(render_text(row, VERDICT), "unsafe") == 0;
+        if (o->quiet && !unsafe && !sqlite3_column_int(row, UNEXPECTED))
+            continue;
+        print_cell(out, o, &layout, row);
+        /* A single finding's repro line is the last line of the whole output. */
+        ret = print_findings(s, out, o, sqlite3_column_int64(row, CELL), layout.findings > 1, err);
+        if (ret) {
+            sqlite3_finalize(row);
+            return ret;
+        }
+    }
+    return store_query_end(s, row, rc, err);
+}
+
+static void print_summary(FILE *out, const struct render_options *o, sqlite3_stmt *row)
+{
+    int64_t n[9];
+    for (int i = 0; i < 9; i++)
+        n[i] = sqlite3_column_int64(row, i);
+    const int64_t cells = n[0], safe = n[1], unsafe = n[2], incomplete = n[3], skipped = n[4], unexpected = n[5],
+                  unexpected_safe = n[6], caught = n[7], of = n[8];
+
+    fprintf(out, "%lld cell%s: %lld safe", (long long)cells, cells == 1 ? "" : "s", (long long)safe);
+    if (unexpected_safe)
+        fprintf(out, " (%lld unexpected)", (long long)unexpected_safe);
+    fprintf(out, ", %lld unsafe (%lld as expected, %lld unexpected), %lld incomplete, %lld skipped", (long long)unsafe,
+            (long long)(unsafe - (unexpected - unexpected_safe)), (long long)(unexpected - unexpected_safe),
+            (long long)incomplete, (long long)skipped);
+    if (of) {
+        char text[80];
+        snprintf(text, sizeof(text), "canaries %lld of %lld caught", (long long)caught, (long long)of);
+        fputs("; ", out);
+        render_padded(out, o, text, 0, caught < of ? RENDER_RED : NULL);
+        if (caught < of)
+            fputs(": the tester missed a planted bug, do not trust this campaign", out);
+    }
+    fputc('\n', out);
+}
+
+int render_summary(struct store *s, FILE *out, const struct render_options *o, struct store_error *err)
+{
+    sqlite3_stmt *row;
+    int ret = store_query(s,
+                          "SELECT cells, safe, unsafe, incomplete, skipped, unexpected, unexpected_safe,"
+                          " canaries_caught, canaries_of FROM v_campaigns WHERE campaign = ?1",
+                          &row, err);
+    if (ret)
+        return ret;
+    int rc = sqlite3_step(row);
+    if (rc == SQLITE_ROW) {
+        print_summary(out, o, row);
+        rc = SQLITE_DONE;
+    }
+    return store_query_end(s, row, rc, err);
+}
+
+int render_closing_repro(struct store *s, FILE *out, bool any_finding, struct store_error *err)
+{
+    sqlite3_stmt *row;
+    int ret = store_query(s,
+                          "SELECT id FROM ("
+                          "  SELECT id, unexpected, 0 AS whole_cell FROM v_findings WHERE campaign = ?1 UNION ALL"
+                          "  SELECT repro, 1, 1 FROM v_cells WHERE campaign = ?1 AND unexpected AND repro <> '')"
+                          " WHERE unexpected OR ?2"
+                          " ORDER BY unexpected DESC, whole_cell, length(id), id LIMIT 1",
+                          &row, err);
+    if (ret)
+        return ret;
+    sqlite3_bind_int(row, 2, any_finding);
+    int rc = sqlite3_step(row);
+    if (rc == SQLITE_ROW) {
+        render_repro(out, render_text(row, 0));
+        rc = SQLITE_DONE;
+    }
+    return store_query_end(s, row, rc, err);
+}
+
+int render_run(struct store *s, FILE *out, const struct render_options *o, struct store_error *err)
+{
+    struct store_summary summary;
+    int ret = store_summarize(s, &summary, err);
+    if (!ret)
+        ret = render_cells(s, out, o, err);
+    if (!ret && summary.cells + summary.skipped != 1)
+        ret = render_summary(s, out, o, err);
+    if (!ret)
+        ret = render_closing_repro(s, out, true, err);
+    return ret ? ret : render_flush(out, err);
+}

@@ -1,0 +1,128 @@
+-- The result store. Views (v_*) are the public interface and keep their columns; tables may change with user_version.
+-- Only cells and findings are rows; what is finer is counted in columns. No clock: a store is a function of its seed.
+
+PRAGMA application_id = 0x71656463; -- "qedc"
+PRAGMA user_version = 1;
+
+-- One row each time qedcrash judged something into this store. Later campaigns stand beside earlier ones.
+CREATE TABLE campaign (
+    id              INTEGER PRIMARY KEY,
+    version         TEXT NOT NULL,              -- of qedcrash
+    seed            TEXT NOT NULL,              -- decimal, 64 bits without a sign
+    command         TEXT NOT NULL,              -- as typed
+    canaries_caught INTEGER NOT NULL DEFAULT 0,
+    canaries_of     INTEGER NOT NULL DEFAULT 0,
+    CHECK (canaries_caught BETWEEN 0 AND canaries_of)
+) STRICT;
+
+-- The verdict classes, the order in which they are named (oracle/verdict.h).
+CREATE TABLE class (
+    name TEXT NOT NULL PRIMARY KEY,
+    rank INTEGER NOT NULL UNIQUE
+) STRICT;
+
+INSERT INTO class (name, rank) VALUES
+    ('lost-cow', 1), ('lost-flushed', 2), ('disclosure', 3), ('torn', 4), ('corrupt', 5), ('bad-repair', 6),
+    ('unopenable', 7), ('wrong-read', 8), ('stuck', 9);
+
+CREATE TABLE cell (
+    id                INTEGER PRIMARY KEY,
+    campaign          INTEGER NOT NULL REFERENCES campaign (id) ON DELETE CASCADE,
+    scenario          TEXT NOT NULL,
+    design            TEXT NOT NULL,
+    disk              TEXT NOT NULL,
+    schedule          INTEGER NOT NULL,
+    verdict           TEXT NOT NULL CHECK (verdict IN ('safe', 'unsafe', 'skipped')),
+    skip_reason       TEXT,
+    expected          TEXT CHECK (expected IN ('safe', 'unsafe')), -- NULL: nothing was stated
+    expected_classes  TEXT NOT NULL,                               -- comma separated, or ''
+    as_expected       INTEGER NOT NULL CHECK (as_expected IN (0, 1)),
+    complete          INTEGER NOT NULL CHECK (complete IN (0, 1)),
+    cut               TEXT,                                        -- why not complete
+    crash_points      INTEGER NOT NULL,
+    states_total      TEXT NOT NULL,                               -- decimal: 2^64 is soon exceeded
+    states_log2       REAL NOT NULL,
+    executions        INTEGER NOT NULL,
+    guest_writes      INTEGER NOT NULL,
+    image_writes      INTEGER NOT NULL,
+    flushes           INTEGER NOT NULL,
+    scans             INTEGER NOT NULL,
+    leaks             INTEGER NOT NULL,
+    dirty_after_clean INTEGER NOT NULL,
+    repro             TEXT NOT NULL,                               -- id of the whole cell
+    UNIQUE (campaign, scenario, design, disk, schedule),
+    CHECK ((verdict = 'skipped') = (skip_reason IS NOT NULL))
+) STRICT;
+
+-- One row per (class, guest cluster, missing order) of a cell, with its smallest witness.
+CREATE TABLE finding (
+    cell          INTEGER NOT NULL REFERENCES cell (id) ON DELETE CASCADE,
+    seq           INTEGER NOT NULL,
+    id            TEXT NOT NULL,                -- what `qedcrash repro` takes; two findings may share a crash state
+    class         TEXT NOT NULL REFERENCES class (name),
+    crash_point   INTEGER NOT NULL,
+    guest_sector  INTEGER,
+    expected      TEXT NOT NULL,
+    found         TEXT NOT NULL,
+    why           TEXT NOT NULL,
+    missing_order TEXT NOT NULL,
+    story         TEXT NOT NULL,
+    survivors     INTEGER NOT NULL,
+    states        INTEGER NOT NULL,
+    PRIMARY KEY (cell, seq)
+) STRICT, WITHOUT ROWID;
+
+-- Every cell, with its classes in one string.
+CREATE VIEW v_cells AS
+SELECT c.campaign, c.scenario, c.design, c.disk, c.schedule, c.verdict, c.skip_reason, c.expected, c.expected_classes,
+    NOT c.as_expected AND c.verdict <> 'skipped' AS unexpected, c.complete, c.cut,
+    (SELECT count(*) FROM finding f WHERE f.cell = c.id) AS findings,
+    coalesce((SELECT group_concat(name, ', ') FROM (
+        SELECT k.name FROM class k WHERE k.name IN (SELECT f.class FROM finding f WHERE f.cell = c.id)
+        ORDER BY k.rank)), '') AS classes,
+    c.crash_points, c.states_total, c.states_log2, c.executions, c.guest_writes, c.image_writes, c.flushes, c.scans,
+    c.leaks, c.dirty_after_clean, c.repro, c.id AS cell
+FROM cell c;
+
+-- One row per square of the matrix: the schedules of a cell folded into one.
+CREATE VIEW v_matrix AS
+SELECT c.campaign, c.scenario, c.design, c.disk,
+    CASE WHEN max(c.verdict = 'unsafe') THEN 'unsafe' WHEN max(c.verdict = 'safe') THEN 'safe' ELSE 'skipped' END
+        AS verdict,
+    count(*) AS schedules,
+    sum(NOT c.as_expected AND c.verdict <> 'skipped') AS unexpected,
+    sum(NOT c.complete AND c.verdict <> 'skipped') AS incomplete,
+    coalesce((SELECT group_concat(name, ', ') FROM (
+        SELECT k.name FROM class k WHERE k.name IN (
+            SELECT f.class FROM cell d JOIN finding f ON f.cell = d.id
+            WHERE d.campaign = c.campaign AND d.scenario = c.scenario AND d.design = c.design AND d.disk = c.disk)
+        ORDER BY k.rank)), '') AS classes,
+    sum(c.crash_points) AS crash_points, max(c.states_log2) AS states_log2, sum(c.executions) AS executions,
+    sum(c.guest_writes) AS guest_writes, sum(c.image_writes) AS image_writes, sum(c.flushes) AS flushes,
+    sum(c.scans) AS scans, sum(c.leaks) AS leaks, sum(c.dirty_after_clean) AS dirty_after_clean
+FROM cell c
+GROUP BY c.campaign, c.scenario, c.design, c.disk;
+
+-- Every finding, with the cell it belongs to.
+CREATE VIEW v_findings AS
+SELECT c.campaign, c.scenario, c.design, c.disk, c.schedule, f.id, f.class, f.crash_point, f.guest_sector, f.expected,
+    f.found, f.why, f.missing_order, f.story, f.survivors, f.states, NOT c.as_expected AS unexpected,
+    k.rank AS class_rank, f.cell, f.seq
+FROM finding f JOIN cell c ON c.id = f.cell JOIN class k ON k.name = f.class;
+
+-- One row per campaign: the sums a summary line shows and a trend compares. `cells` are those judged, not the skipped.
+CREATE VIEW v_campaigns AS
+SELECT p.id AS campaign, p.version, p.seed, p.command, p.canaries_caught, p.canaries_of,
+    count(CASE WHEN c.verdict <> 'skipped' THEN 1 END) AS cells,
+    count(CASE WHEN c.verdict = 'safe' THEN 1 END) AS safe,
+    count(CASE WHEN c.verdict = 'unsafe' THEN 1 END) AS unsafe,
+    count(CASE WHEN c.verdict = 'skipped' THEN 1 END) AS skipped,
+    count(CASE WHEN c.verdict <> 'skipped' AND NOT c.complete THEN 1 END) AS incomplete,
+    count(CASE WHEN NOT c.as_expected AND c.verdict <> 'skipped' THEN 1 END) AS unexpected,
+    count(CASE WHEN c.verdict = 'safe' AND NOT c.as_expected THEN 1 END) AS unexpected_safe,
+    (SELECT count(*) FROM v_findings f WHERE f.campaign = p.id) AS findings,
+    (SELECT count(*) FROM v_findings f WHERE f.campaign = p.id AND f.unexpected) AS unexpected_findings,
+    coalesce(sum(c.executions), 0) AS executions, coalesce(sum(c.image_writes), 0) AS image_writes,
+    coalesce(sum(c.flushes), 0) AS flushes, coalesce(sum(c.scans), 0) AS scans
+FROM campaign p LEFT JOIN cell c ON c.campaign = p.id
+GROUP BY p.id;

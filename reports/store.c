@@ -1,0 +1,305 @@
+/* store.c: opening, closing and summing up the result store, and its errors in words. Rows are put by store_put.c.
+ *
+ * The file keeps SQLite's default rollback journal: no file stays beside it, and every commit is durable. Cells are
+ * committed in batches, so the price of that is paid once per batch.
+ */
+#include <errno.h>
+#include <libgen.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "reports/store_db.h"
+
+#define APPLICATION_ID  0x71656463
+#define BUSY_TIMEOUT_MS 2000
+
+static const char *const stmt_sql[STORE_STMT_COUNT] = {
+    [STORE_STMT_BEGIN] = "BEGIN IMMEDIATE",
+    [STORE_STMT_COMMIT] = "COMMIT",
+    [STORE_STMT_SAVE] = "SAVEPOINT cell",
+    [STORE_STMT_UNDO] = "ROLLBACK TO cell",
+    [STORE_STMT_RELEASE] = "RELEASE cell",
+    [STORE_STMT_DELETE_CELL] =
+        "DELETE FROM cell WHERE campaign = ?1 AND scenario = ?2 AND design = ?3 AND disk = ?4 AND schedule = ?5",
+    [STORE_STMT_INSERT_CELL] =
+        ("INSERT INTO cell (campaign, scenario, design, disk, schedule, verdict, skip_reason, expected,"
+         " expected_classes, as_expected, complete, cut, crash_points, states_total, states_log2, executions,"
+         " guest_writes, image_writes, flushes, scans, leaks, dirty_after_clean, repro)"
+         " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21,"
+         " ?22, ?23)"),
+    [STORE_STMT_INSERT_FINDING] =
+        ("INSERT INTO finding (cell, seq, id, class, crash_point, guest_sector, expected, found, why, missing_order,"
+         " story, survivors, states) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)"),
+    [STORE_STMT_CANARIES] = "UPDATE campaign SET canaries_caught = ?2, canaries_of = ?3 WHERE id = ?1",
+};
+
+static const char *shown_path(const struct store *s)
+{
+    return s->path ? s->path : "the store in memory";
+}
+
+/* SQLite tries a file it may not write a second time, for reading, and keeps that errno only: where the file is
+ * missing, its directory tells why it could not be made. */
+static int errno_of_open(struct store *s)
+{
+    int why = sqlite3_system_errno(s->db);
+    if (why != ENOENT || s->read_only || !s->path)
+        return why;
+    char *directory = strdup(s->path);
+    if (!directory)
+        return ENOMEM;
+    why = access(dirname(directory), W_OK) ? errno : ENOENT;
+    free(directory);
+    return why;
+}
+
+static int cannot_open(struct store *s, struct store_error *err)
+{
+    int why = errno_of_open(s);
+    if (why == ENOENT)
+        snprintf(err->text, sizeof(err->text), "%s: %s", shown_path(s),
+                 s->read_only ? "no such store" : "its directory does not exist; create it first");
+    else
+        snprintf(err->text, sizeof(err->text), "%s: cannot be opened as a store: %s", shown_path(s),
+                 why ? strerror(why) : "not a regular file one can write beside");
+    return why ? -why : -EIO;
+}
+
+int store_fail(struct store *s, int rc, struct store_error *err)
+{
+    switch (rc & 0xff) {
+    case SQLITE_CANTOPEN:
+        return cannot_open(s, err);
+    case SQLITE_NOTADB:
+        snprintf(err->text, sizeof(err->text), "%s: not a qedcrash store; it was left as it is", shown_path(s));
+        return -EINVAL;
+    case SQLITE_FULL:
+        snprintf(err->text, sizeof(err->text),
+                 "%s: the disk is full; results committed before are kept, free some space and run again",
+                 shown_path(s));
+        return -ENOSPC;
+    case SQLITE_READONLY:
+        snprintf(err->text, sizeof(err->text),
+                 "%s: the file or its directory is read-only; choose another place with --store", shown_path(s));
+        return -EROFS;
+    case SQLITE_BUSY:
+        snprintf(err->text, sizeof(err->text), "%s: another process is writing to this store; give each its own",
+                 shown_path(s));
+        return -EBUSY;
+    case SQLITE_NOMEM:
+        snprintf(err->text, sizeof(err->text), "%s: out of memory", shown_path(s));
+        return -ENOMEM;
+    default:
+        snprintf(err->text, sizeof(err->text), "%s: %s", shown_path(s), sqlite3_errmsg(s->db));
+        return -EIO;
+    }
+}
+
+sqlite3_stmt *store_stmt(struct store *s, enum store_stmt which, struct store_error *err)
+{
+    if (!s->stmts[which]) {
+        int rc = sqlite3_prepare_v3(s->db, stmt_sql[which], -1, SQLITE_PREPARE_PERSISTENT, &s->stmts[which], NULL);
+        if (rc != SQLITE_OK)
+            store_fail(s, rc, err);
+    }
+    return s->stmts[which];
+}
+
+int store_run_stmt(struct store *s, enum store_stmt which, struct store_error *err)
+{
+    sqlite3_stmt *stmt = store_stmt(s, which, err);
+    if (!stmt)
+        return -EIO;
+    int rc = sqlite3_step(stmt);
+    int ret = rc == SQLITE_DONE ? 0 : store_fail(s, rc, err);
+    sqlite3_reset(stmt);
+    sqlite3_clear_bindings(stmt);
+    return ret;
+}
+
+int store_query(struct store *s, const char *sql, sqlite3_stmt **out, struct store_error *err)
+{
+    int rc = sqlite3_prepare_v2(s->db, sql, -1, out, NULL);
+    if (rc == SQLITE_OK && sqlite3_bind_parameter_count(*out) > 0)
+        rc = sqlite3_bind_int64(*out, 1, s->campaign);
+    if (rc == SQLITE_OK)
+        return 0;
+    int ret = store_fail(s, rc, err);
+    sqlite3_finalize(*out);
+    *out = NULL;
+    return ret;
+}
+
+int store_query_end(struct store *s, sqlite3_stmt *stmt, int step_rc, struct store_error *err)
+{
+    int ret = step_rc == SQLITE_DONE ? 0 : store_fail(s, step_rc, err);
+    sqlite3_finalize(stmt);
+    return ret;
+}
+
+/* One number out of the database; `ret` 0 or -errno. */
+static int query_number(struct store *s, const char *sql, int64_t *out, struct store_error *err)
+{
+    sqlite3_stmt *stmt;
+    int ret = store_query(s, sql, &stmt, err);
+    if (ret)
+        return ret;
+    int rc = sqlite3_step(stmt);
+    if (rc == SQLITE_ROW) {
+        *out = sqlite3_column_int64(stmt, 0);
+        rc = SQLITE_DONE;
+    }
+    return store_query_end(s, stmt, rc, err);
+}
+
+/* Is this file ours, and of a schema we know? `*empty` when there is nothing in it yet. */
+static int check_identity(struct store *s, bool *empty, struct store_error *err)
+{
+    int64_t id = 0, version = 0, objects = 0;
+    int ret = query_number(s, "PRAGMA application_id", &id, err);
+    if (!ret)
+        ret = query_number(s, "PRAGMA user_version", &version, err);
+    if (!ret)
+        ret = query_number(s, "SELECT count(*) FROM sqlite_schema", &objects, err);
+    if (ret)
+        return ret;
+    *empty = id == 0 && objects == 0;
+    if (*empty && !s->read_only)
+        return 0;
+    if (id != APPLICATION_ID || version < 1)
+        return store_fail(s, SQLITE_NOTADB, err);
+    if (version > STORE_SCHEMA_VERSION) {
+        snprintf(err->text, sizeof(err->text),
+                 "%s: a store of schema %lld, made by a newer qedcrash; this one knows schema %d; update qedcrash",
+                 shown_path(s), (long long)version, STORE_SCHEMA_VERSION);
+        return -ENOTSUP;
+    }
+    return 0;
+}
+
+static int insert_campaign(struct store *s, const struct store_campaign *campaign, struct store_error *err)
+{
+    sqlite3_stmt *stmt;
+    char seed[24];
+    int rc =
+        sqlite3_prepare_v2(s->db, "INSERT INTO campaign (version, seed, command) VALUES (?1, ?2, ?3)", -1, &stmt, NULL);
+    if (rc != SQLITE_OK)
+        return store_fail(s, rc, err);
+    snprintf(seed, sizeof(seed), "%llu", (unsigned long long)campaign->seed);
+    sqlite3_bind_text(stmt, 1, campaign->version, -1, SQLITE_STATIC);
+    sqlite3_bind_text(stmt, 2, seed, -1, SQLITE_STATIC);
+    sqlite3_bind_text(stmt, 3, campaign->command, -1, SQLITE_STATIC);
+    rc = sqlite3_step(stmt);
+    s->campaign = sqlite3_last_insert_rowid(s->db);
+    return store_query_end(s, stmt, rc, err);
+}
+
+/* Everything in one transaction, so that two shards may create the same file, and a file that is not ours is left
+ * untouched. */
+static int begin_campaign(struct store *s, const struct store_campaign *campaign, struct store_error *err)
+{
+    bool empty;
+    int ret = check_identity(s, &empty, err);
+    if (ret)
+        return ret;
+    if (sqlite3_db_readonly(s->db, "main"))
+        return store_fail(s, SQLITE_READONLY, err);
+    ret = store_run_stmt(s, STORE_STMT_BEGIN, err);
+    if (!ret)
+        ret = check_identity(s, &empty, err);
+    if (!ret && empty) {
+        int rc = sqlite3_exec(s->db, store_schema_sql, NULL, NULL, NULL);
+        ret = rc == SQLITE_OK ? 0 : store_fail(s, rc, err);
+    }
+    if (!ret)
+        ret = insert_campaign(s, campaign, err);
+    if (!ret)
+        ret = store_run_stmt(s, STORE_STMT_COMMIT, err);
+    return ret;
+}
+
+static int newest_campaign(struct store *s, struct store_error *err)
+{
+    bool empty;
+    int ret = check_identity(s, &empty, err);
+    if (!ret)
+        ret = query_number(s, "SELECT coalesce(max(id), 0) FROM campaign", &s->campaign, err);
+    if (!ret && s->campaign == 0) {
+        snprintf(err->text, sizeof(err->text), "%s: the store is empty; nothing was judged into it yet", shown_path(s));
+        return -ENODATA;
+    }
+    return ret;
+}
+
+/* Open statements and an open transaction go with it: what was not committed is rolled back. */
+static void discard(struct store *s)
+{
+    for (int i = 0; i < STORE_STMT_COUNT; i++)
+        sqlite3_finalize(s->stmts[i]);
+    sqlite3_close(s->db);
+    free(s->path);
+    free(s);
+}
+
+int store_open(const char *path, const struct store_campaign *campaign, struct store **out, struct store_error *err)
+{
+    struct store *s = calloc(1, sizeof(*s));
+    if (s && path)
+        s->path = strdup(path);
+    if (!s || (path && !s->path)) {
+        free(s);
+        snprintf(err->text, sizeof(err->text), "out of memory");
+        return -ENOMEM;
+    }
+    s->read_only = !campaign;
+    int flags = s->read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
+    int rc = sqlite3_open_v2(path ? path : ":memory:", &s->db, flags, NULL);
+    if (rc == SQLITE_OK) {
+        sqlite3_extended_result_codes(s->db, 1);
+        sqlite3_busy_timeout(s->db, BUSY_TIMEOUT_MS);
+        rc = sqlite3_exec(s->db, "PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF", NULL, NULL, NULL);
+    }
+    int ret = rc == SQLITE_OK ? 0 : store_fail(s, rc, err);
+    if (!ret)
+        ret = s->read_only ? newest_campaign(s, err) : begin_campaign(s, campaign, err);
+    if (ret) {
+        discard(s);
+        return ret;
+    }
+    *out = s;
+    return 0;
+}
+
+int store_close(struct store *s, struct store_error *err)
+{
+    int ret = 0;
+    if (!sqlite3_get_autocommit(s->db))
+        ret = store_run_stmt(s, STORE_STMT_COMMIT, err);
+    discard(s);
+    return ret;
+}
+
+int store_summarize(struct store *s, struct store_summary *summary, struct store_error *err)
+{
+    sqlite3_stmt *stmt;
+    int ret = store_query(s,
+                          "SELECT cells, safe, unsafe, skipped, incomplete, unexpected, findings, unexpected_findings,"
+                          " canaries_caught, canaries_of FROM v_campaigns WHERE campaign = ?1",
+                          &stmt, err);
+    if (ret)
+        return ret;
+    *summary = (struct store_summary){0};
+    int rc = sqlite3_step(stmt);
+    if (rc == SQLITE_ROW) {
+        uint64_t *const fields[] = {
+            &summary->cells,      &summary->safe,       &summary->unsafe,   &summary->skipped,
+            &summary->incomplete, &summary->unexpected, &summary->findings, &summary->unexpected_findings};
+        for (int i = 0; i < 8; i++)
+            *fields[i] = (uint64_t)sqlite3_column_int64(stmt, i);
+        summary->canaries_caught = (unsigned)sqlite3_column_int64(stmt, 8);
+        summary->canaries_of = (unsigned)sqlite3_column_int64(stmt, 9);
+        rc = SQLITE_DONE;
+    }
+    return store_query_end(s, stmt, rc, err);
+}

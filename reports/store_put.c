@@ -1,0 +1,178 @@
+/* store_put.c: the only place that writes results. A cell and its findings go in together or not at all; cells are
+ * committed BATCH_CELLS at a time, so a killed run loses few of them and a fast one does not wait for the disk.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <math.h>
+
+#include "reports/store_db.h"
+
+#define BATCH_CELLS 32u
+
+/* Binds ?1, ?2, ... in the order of the calls. */
+struct binder {
+    sqlite3_stmt *stmt;
+    int next;
+};
+
+static void bind_text(struct binder *b, const char *text)
+{
+    sqlite3_bind_text(b->stmt, b->next++, text, -1, SQLITE_STATIC);
+}
+
+static void bind_number(struct binder *b, uint64_t number)
+{
+    assert(number <= INT64_MAX);
+    sqlite3_bind_int64(b->stmt, b->next++, (int64_t)number);
+}
+
+static void bind_null(struct binder *b)
+{
+    sqlite3_bind_null(b->stmt, b->next++);
+}
+
+static const char *or_empty(const char *text)
+{
+    return text ? text : "";
+}
+
+static const char *expected_word(enum store_expected expected)
+{
+    switch (expected) {
+    case STORE_EXPECT_NOTHING:
+        return NULL;
+    case STORE_EXPECT_SAFE:
+        return "safe";
+    case STORE_EXPECT_UNSAFE:
+        return "unsafe";
+    }
+    return NULL;
+}
+
+static void bind_key(struct binder *b, const struct store *s, const struct store_cell *cell)
+{
+    bind_number(b, (uint64_t)s->campaign);
+    bind_text(b, cell->scenario);
+    bind_text(b, cell->design);
+    bind_text(b, cell->disk);
+    bind_number(b, cell->schedule);
+}
+
+static int delete_cell(struct store *s, const struct store_cell *cell, struct store_error *err)
+{
+    struct binder b = {store_stmt(s, STORE_STMT_DELETE_CELL, err), 1};
+    if (!b.stmt)
+        return -EIO;
+    bind_key(&b, s, cell);
+    return store_run_stmt(s, STORE_STMT_DELETE_CELL, err);
+}
+
+static int insert_cell(struct store *s, const struct store_cell *cell, struct store_error *err)
+{
+    struct binder b = {store_stmt(s, STORE_STMT_INSERT_CELL, err), 1};
+    if (!b.stmt)
+        return -EIO;
+    bind_key(&b, s, cell);
+    bind_text(&b, cell->verdict);
+    bind_text(&b, cell->skip_reason);
+    bind_text(&b, expected_word(cell->expected));
+    bind_text(&b, or_empty(cell->expected_classes));
+    bind_number(&b, cell->as_expected);
+    bind_number(&b, cell->complete);
+    bind_text(&b, cell->cut);
+    bind_number(&b, cell->crash_points);
+    bind_text(&b, cell->states_total ? cell->states_total : "0");
+    sqlite3_bind_double(b.stmt, b.next++, isfinite(cell->states_log2) ? cell->states_log2 : 0.0);
+    bind_number(&b, cell->executions);
+    bind_number(&b, cell->guest_writes);
+    bind_number(&b, cell->image_writes);
+    bind_number(&b, cell->flushes);
+    bind_number(&b, cell->scans);
+    bind_number(&b, cell->leaks);
+    bind_number(&b, cell->dirty_after_clean);
+    bind_text(&b, or_empty(cell->repro));
+    return store_run_stmt(s, STORE_STMT_INSERT_CELL, err);
+}
+
+static int insert_finding(struct store *s, int64_t cell_id, size_t seq, const struct store_finding *f,
+                          struct store_error *err)
+{
+    struct binder b = {store_stmt(s, STORE_STMT_INSERT_FINDING, err), 1};
+    if (!b.stmt)
+        return -EIO;
+    bind_number(&b, (uint64_t)cell_id);
+    bind_number(&b, seq);
+    bind_text(&b, f->id);
+    bind_text(&b, verdict_class_name(f->class));
+    bind_number(&b, f->crash_point);
+    if (f->has_guest_sector)
+        bind_number(&b, f->guest_sector);
+    else
+        bind_null(&b);
+    bind_text(&b, or_empty(f->expected));
+    bind_text(&b, or_empty(f->found));
+    bind_text(&b, or_empty(f->why));
+    bind_text(&b, or_empty(f->missing_order));
+    bind_text(&b, or_empty(f->story));
+    bind_number(&b, f->survivors);
+    bind_number(&b, f->states);
+    return store_run_stmt(s, STORE_STMT_INSERT_FINDING, err);
+}
+
+static int put_rows(struct store *s, const struct store_cell *cell, struct store_error *err)
+{
+    int ret = delete_cell(s, cell, err); /* its findings go with it */
+    if (!ret)
+        ret = insert_cell(s, cell, err);
+    int64_t cell_id = sqlite3_last_insert_rowid(s->db);
+    for (size_t i = 0; !ret && i < cell->finding_count; i++)
+        ret = insert_finding(s, cell_id, i, &cell->findings[i], err);
+    return ret;
+}
+
+static int begin_batch(struct store *s, struct store_error *err)
+{
+    if (s->read_only) {
+        snprintf(err->text, sizeof(err->text), "the store was opened for reading");
+        return -EBADF;
+    }
+    if (!sqlite3_get_autocommit(s->db))
+        return 0;
+    s->batched = 0;
+    return store_run_stmt(s, STORE_STMT_BEGIN, err);
+}
+
+int store_put_cell(struct store *s, const struct store_cell *cell, struct store_error *err)
+{
+    int ret = begin_batch(s, err);
+    if (!ret)
+        ret = store_run_stmt(s, STORE_STMT_SAVE, err);
+    if (ret)
+        return ret;
+    ret = put_rows(s, cell, err);
+    /* On a full disk SQLite may have rolled the whole batch back already: then there is nothing left to undo. */
+    if (!sqlite3_get_autocommit(s->db)) {
+        struct store_error ignored;
+        if (ret)
+            store_run_stmt(s, STORE_STMT_UNDO, &ignored);
+        int release = store_run_stmt(s, STORE_STMT_RELEASE, ret ? &ignored : err);
+        ret = ret ? ret : release;
+    }
+    if (!ret && ++s->batched >= BATCH_CELLS)
+        ret = store_run_stmt(s, STORE_STMT_COMMIT, err);
+    return ret;
+}
+
+int store_put_canaries(struct store *s, unsigned caught, unsigned of, struct store_error *err)
+{
+    int ret = begin_batch(s, err);
+    if (ret)
+        return ret;
+    struct binder b = {store_stmt(s, STORE_STMT_CANARIES, err), 1};
+    if (!b.stmt)
+        return -EIO;
+    bind_number(&b, (uint64_t)s->campaign);
+    bind_number(&b, caught);
+    bind_number(&b, of);
+    return store_run_stmt(s, STORE_STMT_CANARIES, err);
+}
