@@ -55,7 +55,8 @@ static void log_io(const struct test_io *io)
     else if (io->op == TEST_RESIZE)
         log_add(io->dev->world, "T %llx", (unsigned long long)io->length);
     else
-        log_add(io->dev->world, "%c %s %llx+%llx", letters[io->op], blk_event_name(io->event),
+        log_add(io->dev->world, "%c %s%s%llx+%llx", letters[io->op],
+                io->dev->world->log_events ? blk_event_name(io->event) : "", io->dev->world->log_events ? " " : "",
                 (unsigned long long)io->offset, (unsigned long long)io->length);
 }
 

@@ -57,7 +57,8 @@ struct test_world {
     size_t capacity;
     uint64_t now_ns;
     struct blk_timer *timers;
-    char *log; /* "w l2_update 60000+200; F; ..." of the devices with `logged` */
+    bool log_events; /* "w l2_update 60000+200; F" rather than "w 60000+200; F" */
+    char *log;       /* of the devices with `logged` */
     size_t log_length;
     size_t log_capacity;
     struct test_plan plans[TEST_PLANS_MAX];
