@@ -9,7 +9,7 @@
 
 #define SCN_FILE_MAX (1u << 20)
 
-int parse_fail(struct parser *ps, unsigned column, const char *fmt, ...)
+int scn_parse_fail(struct parser *ps, unsigned column, const char *fmt, ...)
 {
     char message[240];
     const char *label = ps->label, *dots = "";
@@ -28,13 +28,13 @@ int parse_fail(struct parser *ps, unsigned column, const char *fmt, ...)
     return -EINVAL;
 }
 
-int parse_no_memory(struct parser *ps)
+int scn_parse_no_memory(struct parser *ps)
 {
-    parse_fail(ps, 1, "out of memory");
+    scn_parse_fail(ps, 1, "out of memory");
     return -ENOMEM;
 }
 
-const char *token_show(const struct token *tok, char *buf, size_t size)
+const char *scn_token_show(const struct token *tok, char *buf, size_t size)
 {
     size_t n = tok->length, room = size - 1;
     bool cut = n > room;
@@ -49,7 +49,7 @@ const char *token_show(const struct token *tok, char *buf, size_t size)
     return buf;
 }
 
-const char *token_word(const struct token *tok, char *buf, size_t size)
+const char *scn_token_word(const struct token *tok, char *buf, size_t size)
 {
     buf[0] = '\0';
     if (tok->length < size) {
@@ -59,12 +59,12 @@ const char *token_word(const struct token *tok, char *buf, size_t size)
     return buf;
 }
 
-bool token_is(const struct token *tok, const char *word)
+bool scn_token_is(const struct token *tok, const char *word)
 {
     return strlen(word) == tok->length && memcmp(word, tok->text, tok->length) == 0;
 }
 
-bool token_option(const struct token *tok, const char *key, struct token *value)
+bool scn_token_option(const struct token *tok, const char *key, struct token *value)
 {
     size_t n = strlen(key);
 
@@ -94,36 +94,36 @@ static void list_words(const char *const *words, char *buf, size_t size)
     }
 }
 
-int parse_fail_unknown(struct parser *ps, const struct token *tok, const char *kind, const char *const *words)
+int scn_parse_fail_unknown(struct parser *ps, const struct token *tok, const char *kind, const char *const *words)
 {
     char shown[44], word[64], list[150];
-    const char *near = scn_nearest_word(token_word(tok, word, sizeof(word)), words);
+    const char *near = scn_nearest_word(scn_token_word(tok, word, sizeof(word)), words);
 
-    token_show(tok, shown, sizeof(shown));
+    scn_token_show(tok, shown, sizeof(shown));
     if (near)
-        return parse_fail(ps, tok->column, "unknown %s '%s'; did you mean '%s'?", kind, shown, near);
+        return scn_parse_fail(ps, tok->column, "unknown %s '%s'; did you mean '%s'?", kind, shown, near);
     list_words(words, list, sizeof(list));
-    return parse_fail(ps, tok->column, "unknown %s '%s'; expected %s", kind, shown, list);
+    return scn_parse_fail(ps, tok->column, "unknown %s '%s'; expected %s", kind, shown, list);
 }
 
-int parse_no_more(struct parser *ps, const struct line_tokens *t, size_t index, const char *usage)
+int scn_parse_no_more(struct parser *ps, const struct line_tokens *t, size_t index, const char *usage)
 {
     char shown[44];
 
     if (t->count <= index)
         return 0;
-    return parse_fail(ps, t->word[index].column, "unexpected '%s'; expected the end of the line (%s)",
-                      token_show(&t->word[index], shown, sizeof(shown)), usage);
+    return scn_parse_fail(ps, t->word[index].column, "unexpected '%s'; expected the end of the line (%s)",
+                          scn_token_show(&t->word[index], shown, sizeof(shown)), usage);
 }
 
-int parse_size_token(struct parser *ps, const struct token *tok, const char *what, uint64_t *bytes)
+int scn_parse_size_token(struct parser *ps, const struct token *tok, const char *what, uint64_t *bytes)
 {
     char shown[44];
 
     if (scn_parse_size(tok->text, tok->length, bytes))
         return 0;
-    return parse_fail(ps, tok->column, "'%s' is no size; expected %s such as 512, 4K, 1M or 0x200",
-                      token_show(tok, shown, sizeof(shown)), what);
+    return scn_parse_fail(ps, tok->column, "'%s' is no size; expected %s such as 512, 4K, 1M or 0x200",
+                          scn_token_show(tok, shown, sizeof(shown)), what);
 }
 
 /* The option words of image and backing. */
@@ -136,25 +136,25 @@ static int fail_option(struct parser *ps, const struct token *tok, const char *o
     if (equals)
         key.length = (size_t)(equals - tok->text) + 1;
     snprintf(kind, sizeof(kind), "option of %s", of);
-    return parse_fail_unknown(ps, &key, kind, keys);
+    return scn_parse_fail_unknown(ps, &key, kind, keys);
 }
 
 static int fail_twice(struct parser *ps, const struct token *tok, const char *what)
 {
-    return parse_fail(ps, tok->column, "%s is given twice; expected it once", what);
+    return scn_parse_fail(ps, tok->column, "%s is given twice; expected it once", what);
 }
 
 static int parse_cluster(struct parser *ps, const struct token *value)
 {
     uint64_t bytes;
     char shown[44];
-    int ret = parse_size_token(ps, value, "a cluster size", &bytes);
+    int ret = scn_parse_size_token(ps, value, "a cluster size", &bytes);
 
     if (ret)
         return ret;
     if (bytes > UINT32_MAX || !qed_cluster_size_valid((uint32_t)bytes))
-        return parse_fail(ps, value->column, "cluster size %s is not valid; expected a power of two from 4K to 64M",
-                          token_show(value, shown, sizeof(shown)));
+        return scn_parse_fail(ps, value->column, "cluster size %s is not valid; expected a power of two from 4K to 64M",
+                              scn_token_show(value, shown, sizeof(shown)));
     ps->s->cluster_bytes = (uint32_t)bytes;
     return 0;
 }
@@ -166,8 +166,8 @@ static int parse_table(struct parser *ps, const struct token *value)
 
     if (!scn_parse_size(value->text, value->length, &clusters) || clusters > UINT32_MAX ||
         !qed_table_size_valid((uint32_t)clusters))
-        return parse_fail(ps, value->column, "table size '%s' is not valid; expected 1, 2, 4, 8 or 16 clusters",
-                          token_show(value, shown, sizeof(shown)));
+        return scn_parse_fail(ps, value->column, "table size '%s' is not valid; expected 1, 2, 4, 8 or 16 clusters",
+                              scn_token_show(value, shown, sizeof(shown)));
     ps->s->table_clusters = (uint32_t)clusters;
     return 0;
 }
@@ -179,15 +179,16 @@ static int check_image(struct parser *ps, const struct token *word, const struct
     char bound[24], shown[24];
 
     if (!size)
-        return parse_fail(ps, word->column, "image has no size; expected image size=SIZE [cluster=SIZE] [table=N]");
+        return scn_parse_fail(ps, word->column, "image has no size; expected image size=SIZE [cluster=SIZE] [table=N]");
     if (s->image_bytes == 0 || s->image_bytes % BLK_SECTOR_BYTES)
-        return parse_fail(ps, size->column, "image size %s is not valid; expected a multiple of 512, not 0",
-                          scn_format_size(s->image_bytes, shown, sizeof(shown)));
+        return scn_parse_fail(ps, size->column, "image size %s is not valid; expected a multiple of 512, not 0",
+                              scn_format_size(s->image_bytes, shown, sizeof(shown)));
     qed_geometry_init(&g, s->cluster_bytes, s->table_clusters, 1);
     if (s->image_bytes > g.max_image_bytes)
-        return parse_fail(ps, size->column, "image size %s is too large; this cluster and table size hold at most %s",
-                          scn_format_size(s->image_bytes, shown, sizeof(shown)),
-                          scn_format_size(g.max_image_bytes, bound, sizeof(bound)));
+        return scn_parse_fail(ps, size->column,
+                              "image size %s is too large; this cluster and table size hold at most %s",
+                              scn_format_size(s->image_bytes, shown, sizeof(shown)),
+                              scn_format_size(g.max_image_bytes, bound, sizeof(bound)));
     ps->image_bytes_now = s->image_bytes;
     ps->image_bytes_bound = g.max_image_bytes;
     ps->have_image = true;
@@ -206,18 +207,18 @@ static int parse_image(struct parser *ps, const struct line_tokens *t)
         const struct token *tok = &t->word[i];
         int ret;
 
-        if (token_option(tok, "size", &value)) {
+        if (scn_token_option(tok, "size", &value)) {
             if (have_size)
                 return fail_twice(ps, tok, "size=");
             have_size = true;
             size = value;
-            ret = parse_size_token(ps, &value, "the image's size", &ps->s->image_bytes);
-        } else if (token_option(tok, "cluster", &value)) {
+            ret = scn_parse_size_token(ps, &value, "the image's size", &ps->s->image_bytes);
+        } else if (scn_token_option(tok, "cluster", &value)) {
             if (have_cluster)
                 return fail_twice(ps, tok, "cluster=");
             have_cluster = true;
             ret = parse_cluster(ps, &value);
-        } else if (token_option(tok, "table", &value)) {
+        } else if (scn_token_option(tok, "table", &value)) {
             if (have_table)
                 return fail_twice(ps, tok, "table=");
             have_table = true;
@@ -234,13 +235,14 @@ static int parse_image(struct parser *ps, const struct line_tokens *t)
 static int parse_backing_size(struct parser *ps, const struct token *value)
 {
     uint64_t bytes;
-    int ret = parse_size_token(ps, value, "the backing file's size", &bytes);
+    int ret = scn_parse_size_token(ps, value, "the backing file's size", &bytes);
 
     if (ret)
         return ret;
     if (bytes == 0 || bytes % BLK_SECTOR_BYTES || bytes > INT64_MAX)
-        return parse_fail(ps, value->column,
-                          "the backing file's size is not valid; expected a multiple of 512, not 0 (or: backing none)");
+        return scn_parse_fail(
+            ps, value->column,
+            "the backing file's size is not valid; expected a multiple of 512, not 0 (or: backing none)");
     ps->s->backing_bytes = bytes;
     return 0;
 }
@@ -249,14 +251,14 @@ static int parse_backing_fill(struct parser *ps, const struct token *value)
 {
     static const char *const fills[] = {"tagged", "zero", "none", NULL};
 
-    if (token_is(value, "tagged"))
+    if (scn_token_is(value, "tagged"))
         ps->s->backing = SCN_BACKING_TAGGED;
-    else if (token_is(value, "zero"))
+    else if (scn_token_is(value, "zero"))
         ps->s->backing = SCN_BACKING_ZERO;
-    else if (token_is(value, "none"))
+    else if (scn_token_is(value, "none"))
         ps->s->backing = SCN_BACKING_NONE;
     else
-        return parse_fail_unknown(ps, value, "fill", fills);
+        return scn_parse_fail_unknown(ps, value, "fill", fills);
     return 0;
 }
 
@@ -269,25 +271,26 @@ static int parse_backing(struct parser *ps, const struct line_tokens *t)
     if (ps->have_backing)
         return fail_twice(ps, &t->word[0], "backing");
     if (ps->s->stmt_count)
-        return parse_fail(ps, t->word[0].column, "backing comes too late; expected it before the first statement");
+        return scn_parse_fail(ps, t->word[0].column, "backing comes too late; expected it before the first statement");
     ps->have_backing = true;
-    if (t->count == 2 && token_is(&t->word[1], "none"))
+    if (t->count == 2 && scn_token_is(&t->word[1], "none"))
         return 0;
     if (t->count == 1)
-        return parse_fail(ps, t->end_column, "backing what? expected backing size=SIZE [fill=zero], or backing none");
+        return scn_parse_fail(ps, t->end_column,
+                              "backing what? expected backing size=SIZE [fill=zero], or backing none");
     ps->s->backing = SCN_BACKING_TAGGED;
     for (size_t i = 1; i < t->count; i++) {
         const struct token *tok = &t->word[i];
         int ret;
 
-        if (token_option(tok, "size", &value) && !have_size) {
+        if (scn_token_option(tok, "size", &value) && !have_size) {
             have_size = true;
             ret = parse_backing_size(ps, &value);
-        } else if (token_option(tok, "fill", &value) && !have_fill) {
+        } else if (scn_token_option(tok, "fill", &value) && !have_fill) {
             have_fill = true;
             ret = parse_backing_fill(ps, &value);
-        } else if (token_option(tok, "size", &value) || token_option(tok, "fill", &value)) {
-            ret = fail_twice(ps, tok, have_size && token_option(tok, "size", &value) ? "size=" : "fill=");
+        } else if (scn_token_option(tok, "size", &value) || scn_token_option(tok, "fill", &value)) {
+            ret = fail_twice(ps, tok, have_size && scn_token_option(tok, "size", &value) ? "size=" : "fill=");
         } else {
             ret = fail_option(ps, tok, "backing", keys);
         }
@@ -319,10 +322,10 @@ static int parse_title(struct parser *ps, const struct line_tokens *t)
     if (ps->have_title)
         return fail_twice(ps, &t->word[0], "title");
     if (t->count < 2)
-        return parse_fail(ps, t->end_column, "title of what? expected a few words saying what the scenario asks");
+        return scn_parse_fail(ps, t->end_column, "title of what? expected a few words saying what the scenario asks");
     title = copy_text(first->text, (size_t)(last->text + last->length - first->text));
     if (!title)
-        return parse_no_memory(ps);
+        return scn_parse_no_memory(ps);
     free(ps->s->title);
     ps->s->title = title;
     ps->have_title = true;
@@ -341,20 +344,20 @@ static int parse_line(struct parser *ps, const struct line_tokens *t)
     const struct token *word = &t->word[0];
     char shown[44];
 
-    if (token_is(word, "title"))
+    if (scn_token_is(word, "title"))
         return parse_title(ps, t);
-    if (token_is(word, "image"))
+    if (scn_token_is(word, "image"))
         return parse_image(ps, t);
-    if (token_is(word, "backing"))
+    if (scn_token_is(word, "backing"))
         return parse_backing(ps, t);
-    if (token_is(word, "expect"))
-        return parse_expect(ps, t);
-    if (!parse_is_statement(word))
-        return parse_fail_unknown(ps, word, "word", first_words);
+    if (scn_token_is(word, "expect"))
+        return scn_parse_expect(ps, t);
+    if (!scn_parse_is_statement(word))
+        return scn_parse_fail_unknown(ps, word, "word", first_words);
     if (!ps->have_image)
-        return parse_fail(ps, word->column, "'%s' before any image; expected image size=SIZE first",
-                          token_show(word, shown, sizeof(shown)));
-    return parse_statement(ps, t);
+        return scn_parse_fail(ps, word->column, "'%s' before any image; expected image size=SIZE first",
+                              scn_token_show(word, shown, sizeof(shown)));
+    return scn_parse_statement(ps, t);
 }
 
 /* Length of the UTF-8 character at text (1..4), or 0 if it is none. */
@@ -387,10 +390,11 @@ static int check_text(struct parser *ps, const char *line, size_t length)
 
         n = utf8_length((const unsigned char *)line + i, length - i);
         if (n == 0 || c == 0x7f || (c < 0x20 && c != '\t'))
-            return parse_fail(ps, (unsigned)i + 1, "byte 0x%02x is no text; expected a scenario in plain UTF-8", c);
+            return scn_parse_fail(ps, (unsigned)i + 1, "byte 0x%02x is no text; expected a scenario in plain UTF-8", c);
     }
     if (length > SCN_LINE_MAX)
-        return parse_fail(ps, SCN_LINE_MAX + 1, "the line is too long; expected at most %u characters", SCN_LINE_MAX);
+        return scn_parse_fail(ps, SCN_LINE_MAX + 1, "the line is too long; expected at most %u characters",
+                              SCN_LINE_MAX);
     return 0;
 }
 
@@ -410,7 +414,8 @@ static int split_line(struct parser *ps, const char *line, size_t length, struct
         while (i < length && line[i] != ' ' && line[i] != '\t' && line[i] != '#')
             i++;
         if (t->count == SCN_TOKEN_MAX)
-            return parse_fail(ps, (unsigned)start + 1, "too many words; expected at most %u on a line", SCN_TOKEN_MAX);
+            return scn_parse_fail(ps, (unsigned)start + 1, "too many words; expected at most %u on a line",
+                                  SCN_TOKEN_MAX);
         t->word[t->count++] = (struct token){line + start, i - start, (unsigned)start + 1};
         t->end_column = (unsigned)i + 1;
     }
@@ -452,12 +457,12 @@ static int finish(struct parser *ps)
 
     ps->line = ps->line ? ps->line : 1;
     if (!ps->have_image)
-        return parse_fail(ps, 1, "the scenario has no image; expected image size=SIZE [cluster=SIZE] [table=N]");
+        return scn_parse_fail(ps, 1, "the scenario has no image; expected image size=SIZE [cluster=SIZE] [table=N]");
     if (s->backing != SCN_BACKING_NONE && s->backing_bytes == 0)
         s->backing_bytes = s->image_bytes;
     if (s->backing == SCN_BACKING_TAGGED && s->backing_bytes > SCN_BACKING_TAGGED_MAX)
-        return parse_fail(ps, 1, "a tagged backing file is held in memory; expected at most %uM (or fill=zero)",
-                          SCN_BACKING_TAGGED_MAX >> 20);
+        return scn_parse_fail(ps, 1, "a tagged backing file is held in memory; expected at most %uM (or fill=zero)",
+                              SCN_BACKING_TAGGED_MAX >> 20);
     return 0;
 }
 
@@ -500,7 +505,7 @@ int scenario_parse(const char *path, const char *text, size_t length, struct sce
     *out = NULL;
     ps.s = new_scenario(path);
     if (!ps.s)
-        return parse_no_memory(&ps);
+        return scn_parse_no_memory(&ps);
     ret = parse_lines(&ps, text, length);
     if (!ret)
         ret = finish(&ps);

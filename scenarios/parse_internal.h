@@ -52,24 +52,24 @@ struct parser {
 };
 
 /* Fills err with "label:line:column: message" and returns -EINVAL. */
-int parse_fail(struct parser *ps, unsigned column, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+int scn_parse_fail(struct parser *ps, unsigned column, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 /* "unknown KIND 'tok'; did you mean 'x'?", or "; expected a, b or c" when none is near. */
-int parse_fail_unknown(struct parser *ps, const struct token *tok, const char *kind, const char *const *words);
+int scn_parse_fail_unknown(struct parser *ps, const struct token *tok, const char *kind, const char *const *words);
 /* A printable, shortened copy of the token, for messages. Returns buf. */
-const char *token_show(const struct token *tok, char *buf, size_t size);
+const char *scn_token_show(const struct token *tok, char *buf, size_t size);
 /* The token terminated; words too long for buf become "". Returns buf. */
-const char *token_word(const struct token *tok, char *buf, size_t size);
-bool token_is(const struct token *tok, const char *word);
+const char *scn_token_word(const struct token *tok, char *buf, size_t size);
+bool scn_token_is(const struct token *tok, const char *word);
 /* If tok is "key=value", the value as a token (may be empty). */
-bool token_option(const struct token *tok, const char *key, struct token *value);
+bool scn_token_option(const struct token *tok, const char *key, struct token *value);
 /* Fails, naming word `index`, if the line has more than `index` words. */
-int parse_no_more(struct parser *ps, const struct line_tokens *t, size_t index, const char *usage);
-int parse_size_token(struct parser *ps, const struct token *tok, const char *what, uint64_t *bytes);
-int parse_no_memory(struct parser *ps);
+int scn_parse_no_more(struct parser *ps, const struct line_tokens *t, size_t index, const char *usage);
+int scn_parse_size_token(struct parser *ps, const struct token *tok, const char *what, uint64_t *bytes);
+int scn_parse_no_memory(struct parser *ps);
 
 /* Words t[0].. are a statement that starts with the operation, `prepare` or `aio`. */
-int parse_statement(struct parser *ps, const struct line_tokens *t);
-bool parse_is_statement(const struct token *tok);
-int parse_expect(struct parser *ps, const struct line_tokens *t);
+int scn_parse_statement(struct parser *ps, const struct line_tokens *t);
+bool scn_parse_is_statement(const struct token *tok);
+int scn_parse_expect(struct parser *ps, const struct line_tokens *t);
 
 #endif

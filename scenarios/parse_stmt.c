@@ -32,7 +32,7 @@ static bool grow(void *array_pointer, size_t count, size_t *cap, size_t element_
 static struct aio_name *find_name(struct parser *ps, const struct token *tok)
 {
     for (size_t i = 0; i < ps->name_count; i++) {
-        if (token_is(tok, ps->names[i].name))
+        if (scn_token_is(tok, ps->names[i].name))
             return &ps->names[i];
     }
     return NULL;
@@ -74,12 +74,12 @@ static int fail_name(struct parser *ps, const struct token *tok)
     for (size_t i = 0; i < ps->name_count && n < SCN_NAME_MAX; i++)
         words[n++] = ps->names[i].name;
     words[n] = NULL;
-    near = scn_nearest_word(token_word(tok, word, sizeof(word)), words);
-    token_show(tok, shown, sizeof(shown));
+    near = scn_nearest_word(scn_token_word(tok, word, sizeof(word)), words);
+    scn_token_show(tok, shown, sizeof(shown));
     if (near)
-        return parse_fail(ps, tok->column, "no aio is named '%s'; did you mean '%s'?", shown, near);
-    return parse_fail(ps, tok->column, "no aio is named '%s'; expected a name started above by aio%s", shown,
-                      ps->crashed ? " (after crash, names begin anew)" : "");
+        return scn_parse_fail(ps, tok->column, "no aio is named '%s'; did you mean '%s'?", shown, near);
+    return scn_parse_fail(ps, tok->column, "no aio is named '%s'; expected a name started above by aio%s", shown,
+                          ps->crashed ? " (after crash, names begin anew)" : "");
 }
 
 /* Copies the name of a started request and counts it as waited for. */
@@ -90,7 +90,7 @@ static int parse_started(struct parser *ps, const struct token *tok, char name[S
     if (!found)
         return fail_name(ps, tok);
     land(ps, found);
-    token_word(tok, name, SCN_NAME_MAX + 1);
+    scn_token_word(tok, name, SCN_NAME_MAX + 1);
     return 0;
 }
 
@@ -100,8 +100,8 @@ static int fail_missing(struct parser *ps, const struct line_tokens *t, const ch
 {
     char shown[44];
 
-    return parse_fail(ps, t->end_column, "something is missing after '%s'; expected: %s",
-                      token_show(&t->word[t->count - 1], shown, sizeof(shown)), usage);
+    return scn_parse_fail(ps, t->end_column, "something is missing after '%s'; expected: %s",
+                          scn_token_show(&t->word[t->count - 1], shown, sizeof(shown)), usage);
 }
 
 static int check_sectors(struct parser *ps, const struct token *tok, const char *what, uint64_t bytes)
@@ -110,8 +110,8 @@ static int check_sectors(struct parser *ps, const struct token *tok, const char 
 
     if (bytes % BLK_SECTOR_BYTES == 0)
         return 0;
-    return parse_fail(ps, tok->column, "%s %s is no multiple of 512; expected whole sectors", what,
-                      token_show(tok, shown, sizeof(shown)));
+    return scn_parse_fail(ps, tok->column, "%s %s is no multiple of 512; expected whole sectors", what,
+                          scn_token_show(tok, shown, sizeof(shown)));
 }
 
 static int parse_range(struct parser *ps, const struct line_tokens *t, size_t i, struct scn_stmt *stmt)
@@ -123,26 +123,26 @@ static int parse_range(struct parser *ps, const struct line_tokens *t, size_t i,
 
     if (t->count < i + 2)
         return fail_missing(ps, t, usage);
-    ret = parse_size_token(ps, &t->word[i], "an offset", &stmt->offset);
+    ret = scn_parse_size_token(ps, &t->word[i], "an offset", &stmt->offset);
     if (!ret)
         ret = check_sectors(ps, &t->word[i], "offset", stmt->offset);
     if (!ret)
-        ret = parse_size_token(ps, &t->word[i + 1], "a length", &stmt->length);
+        ret = scn_parse_size_token(ps, &t->word[i + 1], "a length", &stmt->length);
     if (!ret)
         ret = check_sectors(ps, &t->word[i + 1], "length", stmt->length);
     if (!ret)
-        ret = parse_no_more(ps, t, i + 2, usage);
+        ret = scn_parse_no_more(ps, t, i + 2, usage);
     if (ret)
         return ret;
     if (stmt->length == 0)
-        return parse_fail(ps, t->word[i + 1].column, "the range is empty; expected a length of at least 512");
+        return scn_parse_fail(ps, t->word[i + 1].column, "the range is empty; expected a length of at least 512");
     if (__builtin_add_overflow(stmt->offset, stmt->length, &end) || end > ps->image_bytes_now)
-        return parse_fail(ps, t->word[i].column, "the range ends at %s, beyond the image's end at %s",
-                          end < stmt->offset ? "no number" : scn_format_size(end, end_text, sizeof(end_text)),
-                          scn_format_size(ps->image_bytes_now, size_text, sizeof(size_text)));
+        return scn_parse_fail(ps, t->word[i].column, "the range ends at %s, beyond the image's end at %s",
+                              end < stmt->offset ? "no number" : scn_format_size(end, end_text, sizeof(end_text)),
+                              scn_format_size(ps->image_bytes_now, size_text, sizeof(size_text)));
     if (stmt->op != SCN_DISCARD && stmt->length > SCN_REQUEST_BYTES_MAX)
-        return parse_fail(ps, t->word[i + 1].column, "the request is too large; expected at most %uM at a time",
-                          SCN_REQUEST_BYTES_MAX >> 20);
+        return scn_parse_fail(ps, t->word[i + 1].column, "the request is too large; expected at most %uM at a time",
+                              SCN_REQUEST_BYTES_MAX >> 20);
     return 0;
 }
 
@@ -153,19 +153,19 @@ static int parse_truncate(struct parser *ps, const struct line_tokens *t, size_t
 
     if (t->count < i + 1)
         return fail_missing(ps, t, scn_op_usage(stmt->op));
-    ret = parse_size_token(ps, &t->word[i], "the new size", &stmt->length);
+    ret = scn_parse_size_token(ps, &t->word[i], "the new size", &stmt->length);
     if (!ret)
         ret = check_sectors(ps, &t->word[i], "size", stmt->length);
     if (!ret)
-        ret = parse_no_more(ps, t, i + 1, scn_op_usage(stmt->op));
+        ret = scn_parse_no_more(ps, t, i + 1, scn_op_usage(stmt->op));
     if (ret)
         return ret;
     if (stmt->length < ps->image_bytes_now)
-        return parse_fail(ps, t->word[i].column, "an image can only grow; expected at least its present size, %s",
-                          scn_format_size(ps->image_bytes_now, now, sizeof(now)));
+        return scn_parse_fail(ps, t->word[i].column, "an image can only grow; expected at least its present size, %s",
+                              scn_format_size(ps->image_bytes_now, now, sizeof(now)));
     if (stmt->length > ps->image_bytes_bound)
-        return parse_fail(ps, t->word[i].column, "too large for this cluster and table size; expected at most %s",
-                          scn_format_size(ps->image_bytes_bound, bound, sizeof(bound)));
+        return scn_parse_fail(ps, t->word[i].column, "too large for this cluster and table size; expected at most %s",
+                              scn_format_size(ps->image_bytes_bound, bound, sizeof(bound)));
     ps->image_bytes_now = stmt->length;
     return 0;
 }
@@ -174,17 +174,17 @@ static int parse_wait(struct parser *ps, const struct line_tokens *t, struct scn
 {
     if (t->count < 2)
         return fail_missing(ps, t, scn_op_usage(stmt->op));
-    if (token_is(&t->word[1], "all")) {
+    if (scn_token_is(&t->word[1], "all")) {
         stmt->wait_all = true;
         land_all(ps);
-        return parse_no_more(ps, t, 2, "wait all");
+        return scn_parse_no_more(ps, t, 2, "wait all");
     }
     for (size_t i = 1; i < t->count; i++) {
         int ret;
 
         if (i > SCN_WAIT_MAX)
-            return parse_fail(ps, t->word[i].column, "too many names; expected at most %d (or: wait all)",
-                              SCN_WAIT_MAX);
+            return scn_parse_fail(ps, t->word[i].column, "too many names; expected at most %d (or: wait all)",
+                                  SCN_WAIT_MAX);
         ret = parse_started(ps, &t->word[i], stmt->wait_names[stmt->wait_count]);
         if (ret)
             return ret;
@@ -200,13 +200,14 @@ static int parse_sleep(struct parser *ps, const struct line_tokens *t, struct sc
     if (t->count < 2)
         return fail_missing(ps, t, "sleep DURATION, such as 6s or 250ms");
     if (!scn_parse_duration(t->word[1].text, t->word[1].length, &stmt->length))
-        return parse_fail(ps, t->word[1].column,
-                          "'%s' is no duration; expected a number with its unit: ns, us, ms, s or m",
-                          token_show(&t->word[1], shown, sizeof(shown)));
+        return scn_parse_fail(ps, t->word[1].column,
+                              "'%s' is no duration; expected a number with its unit: ns, us, ms, s or m",
+                              scn_token_show(&t->word[1], shown, sizeof(shown)));
     if (stmt->length == 0 || stmt->length > SCN_SLEEP_MAX_NS)
-        return parse_fail(ps, t->word[1].column, "'%s' is out of range; expected more than nothing and at most a year",
-                          token_show(&t->word[1], shown, sizeof(shown)));
-    return parse_no_more(ps, t, 2, scn_op_usage(stmt->op));
+        return scn_parse_fail(ps, t->word[1].column,
+                              "'%s' is out of range; expected more than nothing and at most a year",
+                              scn_token_show(&t->word[1], shown, sizeof(shown)));
+    return scn_parse_no_more(ps, t, 2, scn_op_usage(stmt->op));
 }
 
 static int parse_event(struct parser *ps, const struct token *tok, struct scn_stmt *stmt)
@@ -215,13 +216,13 @@ static int parse_event(struct parser *ps, const struct token *tok, struct scn_st
     char word[64];
     size_t n = 0;
 
-    stmt->event = blk_event_parse(token_word(tok, word, sizeof(word)));
+    stmt->event = blk_event_parse(scn_token_word(tok, word, sizeof(word)));
     if (stmt->event != BLK_EVENT_COUNT && stmt->event != BLK_EVENT_NONE)
         return 0;
     for (int e = BLK_EVENT_NONE + 1; e < BLK_EVENT_COUNT; e++)
         words[n++] = blk_event_name((enum blk_event)e);
     words[n] = NULL;
-    return parse_fail_unknown(ps, tok, "event", words);
+    return scn_parse_fail_unknown(ps, tok, "event", words);
 }
 
 static int parse_inject_option(struct parser *ps, const struct token *tok, struct scn_stmt *stmt)
@@ -231,19 +232,19 @@ static int parse_inject_option(struct parser *ps, const struct token *tok, struc
     uint64_t after;
     char shown[44];
 
-    if (token_is(tok, "once")) {
+    if (scn_token_is(tok, "once")) {
         stmt->once = true;
         return 0;
     }
-    if (token_is(tok, "always")) {
+    if (scn_token_is(tok, "always")) {
         stmt->once = false;
         return 0;
     }
-    if (!token_option(tok, "after", &value))
-        return parse_fail_unknown(ps, tok, "option of inject", words);
+    if (!scn_token_option(tok, "after", &value))
+        return scn_parse_fail_unknown(ps, tok, "option of inject", words);
     if (!scn_parse_size(value.text, value.length, &after) || after >= UINT32_MAX)
-        return parse_fail(ps, value.column, "'%s' is no count; expected after=N, the I/Os to let pass first",
-                          token_show(&value, shown, sizeof(shown)));
+        return scn_parse_fail(ps, value.column, "'%s' is no count; expected after=N, the I/Os to let pass first",
+                              scn_token_show(&value, shown, sizeof(shown)));
     stmt->after = (uint32_t)after;
     return 0;
 }
@@ -259,18 +260,18 @@ static int parse_inject(struct parser *ps, const struct line_tokens *t, struct s
     ret = parse_event(ps, &t->word[1], stmt);
     if (ret)
         return ret;
-    stmt->error = -scn_errno_parse(token_word(&t->word[2], word, sizeof(word)));
+    stmt->error = -scn_errno_parse(scn_token_word(&t->word[2], word, sizeof(word)));
     if (stmt->error == 0)
-        return parse_fail_unknown(ps, &t->word[2], "error", scn_errno_words());
+        return scn_parse_fail_unknown(ps, &t->word[2], "error", scn_errno_words());
     for (size_t i = 3; i < t->count; i++) {
-        bool how = token_is(&t->word[i], "once") || token_is(&t->word[i], "always");
+        bool how = scn_token_is(&t->word[i], "once") || scn_token_is(&t->word[i], "always");
 
         ret = parse_inject_option(ps, &t->word[i], stmt);
         if (ret)
             return ret;
         if (how ? seen_how : seen_after)
-            return parse_fail(ps, t->word[i].column, "%s is given twice; expected it once",
-                              how ? "once or always" : "after=");
+            return scn_parse_fail(ps, t->word[i].column, "%s is given twice; expected it once",
+                                  how ? "once or always" : "after=");
         *(how ? &seen_how : &seen_after) = true;
     }
     return 0;
@@ -284,15 +285,15 @@ static int parse_mode(struct parser *ps, const struct line_tokens *t, struct scn
 
     if (t->count < 2)
         return fail_missing(ps, t, scn_op_usage(stmt->op));
-    if (token_is(&t->word[1], "rw"))
+    if (scn_token_is(&t->word[1], "rw"))
         stmt->mode = SCN_MODE_RW;
-    else if (token_is(&t->word[1], "ro"))
+    else if (scn_token_is(&t->word[1], "ro"))
         stmt->mode = SCN_MODE_RO;
-    else if (check_allowed && token_is(&t->word[1], "check"))
+    else if (check_allowed && scn_token_is(&t->word[1], "check"))
         stmt->mode = SCN_MODE_CHECK;
     else
-        return parse_fail_unknown(ps, &t->word[1], "mode", check_allowed ? open_modes : reopen_modes);
-    return parse_no_more(ps, t, 2, scn_op_usage(stmt->op));
+        return scn_parse_fail_unknown(ps, &t->word[1], "mode", check_allowed ? open_modes : reopen_modes);
+    return scn_parse_no_more(ps, t, 2, scn_op_usage(stmt->op));
 }
 
 static int parse_operands(struct parser *ps, const struct line_tokens *t, size_t i, struct scn_stmt *stmt)
@@ -316,15 +317,15 @@ static int parse_operands(struct parser *ps, const struct line_tokens *t, size_t
         if (t->count < 2)
             return fail_missing(ps, t, scn_op_usage(stmt->op));
         ret = parse_started(ps, &t->word[1], stmt->name);
-        return ret ? ret : parse_no_more(ps, t, 2, scn_op_usage(stmt->op));
+        return ret ? ret : scn_parse_no_more(ps, t, 2, scn_op_usage(stmt->op));
     case SCN_INJECT:
         return parse_inject(ps, t, stmt);
     case SCN_REBASE:
         if (t->count < 2)
             return fail_missing(ps, t, scn_op_usage(stmt->op));
-        if (!token_is(&t->word[1], "none"))
-            return parse_fail_unknown(ps, &t->word[1], "backing file", none);
-        return parse_no_more(ps, t, 2, scn_op_usage(stmt->op));
+        if (!scn_token_is(&t->word[1], "none"))
+            return scn_parse_fail_unknown(ps, &t->word[1], "backing file", none);
+        return scn_parse_no_more(ps, t, 2, scn_op_usage(stmt->op));
     case SCN_OPEN:
     case SCN_REOPEN:
         return parse_mode(ps, t, stmt);
@@ -335,7 +336,7 @@ static int parse_operands(struct parser *ps, const struct line_tokens *t, size_t
     case SCN_OP_COUNT:
         break;
     }
-    return parse_no_more(ps, t, i, scn_op_usage(stmt->op));
+    return scn_parse_no_more(ps, t, i, scn_op_usage(stmt->op));
 }
 
 /* ---- does it make sense here? ---- */
@@ -354,15 +355,15 @@ static int check_open(struct parser *ps, const struct token *tok, enum scn_op op
     case SCN_REOPEN:
     case SCN_KILL:
         if (ps->openness == SCN_CLOSED)
-            return parse_fail(ps, tok->column, "'%s' while the image is closed; expected open rw first",
-                              scn_op_word(op));
+            return scn_parse_fail(ps, tok->column, "'%s' while the image is closed; expected open rw first",
+                                  scn_op_word(op));
         ps->openness = op == SCN_CLOSE || op == SCN_KILL ? SCN_CLOSED : SCN_OPENED;
         break;
     case SCN_OPEN:
         if (ps->openness == SCN_OPENED)
-            return parse_fail(ps, tok->column,
-                              "'open' while the image is open; expected close or kill first, or "
-                              "reopen");
+            return scn_parse_fail(ps, tok->column,
+                                  "'open' while the image is open; expected close or kill first, or "
+                                  "reopen");
         ps->openness = SCN_OPENED;
         break;
     case SCN_INJECT:
@@ -384,14 +385,15 @@ static int check_place(struct parser *ps, const struct token *tok, const struct 
 {
     if (stmt->prepare) {
         if (ps->recording || ps->crashed)
-            return parse_fail(ps, tok->column, "'prepare' comes too late; expected it before all other statements");
+            return scn_parse_fail(ps, tok->column, "'prepare' comes too late; expected it before all other statements");
         return 0;
     }
     if (ps->crashed && stmt->op == SCN_CRASH)
-        return parse_fail(ps, tok->column, "a second 'crash'; expected at most one");
+        return scn_parse_fail(ps, tok->column, "a second 'crash'; expected at most one");
     if (ps->crashed && (stmt->op == SCN_KILL || stmt->op == SCN_INJECT))
-        return parse_fail(ps, tok->column, "'%s' after crash; expected it before: a second life has no such statement",
-                          scn_op_word(stmt->op));
+        return scn_parse_fail(ps, tok->column,
+                              "'%s' after crash; expected it before: a second life has no such statement",
+                              scn_op_word(stmt->op));
     ps->recording = true;
     return check_open(ps, tok, stmt->op);
 }
@@ -418,7 +420,7 @@ static int note_effects(struct parser *ps, const struct scn_stmt *stmt)
         }
     }
     if (!grow(&ps->names, ps->name_count, &ps->name_cap, sizeof(*ps->names)))
-        return parse_no_memory(ps);
+        return scn_parse_no_memory(ps);
     name = &ps->names[ps->name_count++];
     memcpy(name->name, stmt->name, sizeof(name->name));
     name->flying = true;
@@ -431,7 +433,7 @@ static int note_effects(struct parser *ps, const struct scn_stmt *stmt)
 static bool find_op(const struct token *tok, enum scn_op *op)
 {
     for (int i = 0; i < SCN_OP_COUNT; i++) {
-        if (token_is(tok, scn_op_word((enum scn_op)i))) {
+        if (scn_token_is(tok, scn_op_word((enum scn_op)i))) {
             *op = (enum scn_op)i;
             return true;
         }
@@ -439,11 +441,11 @@ static bool find_op(const struct token *tok, enum scn_op *op)
     return false;
 }
 
-bool parse_is_statement(const struct token *tok)
+bool scn_parse_is_statement(const struct token *tok)
 {
     enum scn_op op;
 
-    return token_is(tok, "prepare") || token_is(tok, "aio") || find_op(tok, &op);
+    return scn_token_is(tok, "prepare") || scn_token_is(tok, "aio") || find_op(tok, &op);
 }
 
 static int parse_aio_name(struct parser *ps, const struct line_tokens *t, struct scn_stmt *stmt)
@@ -454,21 +456,21 @@ static int parse_aio_name(struct parser *ps, const struct line_tokens *t, struct
 
     if (t->count < 3)
         return fail_missing(ps, t, usage);
-    if (parse_is_statement(&t->word[1]) || token_is(&t->word[1], "all"))
-        return parse_fail(ps, t->word[1].column, "'%s' cannot be a name; expected: %s",
-                          token_show(&t->word[1], shown, sizeof(shown)), usage);
+    if (scn_parse_is_statement(&t->word[1]) || scn_token_is(&t->word[1], "all"))
+        return scn_parse_fail(ps, t->word[1].column, "'%s' cannot be a name; expected: %s",
+                              scn_token_show(&t->word[1], shown, sizeof(shown)), usage);
     if (!is_name(&t->word[1]))
-        return parse_fail(ps, t->word[1].column,
-                          "'%s' is no name; expected at most %d letters, digits, _ and -, a letter first",
-                          token_show(&t->word[1], shown, sizeof(shown)), SCN_NAME_MAX);
+        return scn_parse_fail(ps, t->word[1].column,
+                              "'%s' is no name; expected at most %d letters, digits, _ and -, a letter first",
+                              scn_token_show(&t->word[1], shown, sizeof(shown)), SCN_NAME_MAX);
     known = find_name(ps, &t->word[1]);
     if (known && known->flying)
-        return parse_fail(ps, t->word[1].column, "'%s' is still in flight; expected wait %s first, or another name",
-                          known->name, known->name);
+        return scn_parse_fail(ps, t->word[1].column, "'%s' is still in flight; expected wait %s first, or another name",
+                              known->name, known->name);
     if (ps->flying == SCN_FLYING_MAX)
-        return parse_fail(ps, t->word[1].column, "too many requests in flight; expected at most %d (wait first)",
-                          SCN_FLYING_MAX);
-    token_word(&t->word[1], stmt->name, sizeof(stmt->name));
+        return scn_parse_fail(ps, t->word[1].column, "too many requests in flight; expected at most %d (wait first)",
+                              SCN_FLYING_MAX);
+    scn_token_word(&t->word[1], stmt->name, sizeof(stmt->name));
     stmt->aio = true;
     return 0;
 }
@@ -490,22 +492,22 @@ static int parse_op(struct parser *ps, const struct line_tokens *t, size_t i, st
                (stmt->op == SCN_WRITE || stmt->op == SCN_ZERO || stmt->op == SCN_DISCARD || stmt->op == SCN_TRUNCATE);
     if (fits)
         return 0;
-    return parse_fail_unknown(ps, &t->word[i], stmt->aio ? "request behind aio" : "request behind prepare",
-                              stmt->aio ? aio_words : prepare_words);
+    return scn_parse_fail_unknown(ps, &t->word[i], stmt->aio ? "request behind aio" : "request behind prepare",
+                                  stmt->aio ? aio_words : prepare_words);
 }
 
-int parse_statement(struct parser *ps, const struct line_tokens *t)
+int scn_parse_statement(struct parser *ps, const struct line_tokens *t)
 {
     struct scn_stmt stmt = {.line = ps->line};
     size_t i = 0;
     int ret = 0;
 
     if (ps->s->stmt_count == SCN_STMTS_MAX)
-        return parse_fail(ps, t->word[0].column, "too many statements; expected at most %d", SCN_STMTS_MAX);
-    if (token_is(&t->word[0], "prepare")) {
+        return scn_parse_fail(ps, t->word[0].column, "too many statements; expected at most %d", SCN_STMTS_MAX);
+    if (scn_token_is(&t->word[0], "prepare")) {
         stmt.prepare = true;
         i = 1;
-    } else if (token_is(&t->word[0], "aio")) {
+    } else if (scn_token_is(&t->word[0], "aio")) {
         ret = parse_aio_name(ps, t, &stmt);
         i = 2;
     }
@@ -521,7 +523,7 @@ int parse_statement(struct parser *ps, const struct line_tokens *t)
         return ret;
     scn_format_stmt(&stmt, stmt.text, sizeof(stmt.text));
     if (!grow(&ps->s->stmts, ps->s->stmt_count, &ps->stmt_cap, sizeof(stmt)))
-        return parse_no_memory(ps);
+        return scn_parse_no_memory(ps);
     ps->s->stmts[ps->s->stmt_count++] = stmt;
     return 0;
 }
@@ -534,13 +536,13 @@ static int parse_expect_design(struct parser *ps, const struct token *value, str
     char word[64];
     size_t n = 0;
 
-    expect->design = qed_design_find(token_word(value, word, sizeof(word)));
+    expect->design = qed_design_find(scn_token_word(value, word, sizeof(word)));
     if (expect->design)
         return 0;
     for (; n < qed_design_count && n < 63; n++)
         words[n] = qed_designs[n].name;
     words[n] = NULL;
-    return parse_fail_unknown(ps, value, "design", words);
+    return scn_parse_fail_unknown(ps, value, "design", words);
 }
 
 static int parse_expect_disk(struct parser *ps, const struct token *value, struct scn_expect *expect)
@@ -549,31 +551,31 @@ static int parse_expect_disk(struct parser *ps, const struct token *value, struc
     char word[64];
     size_t n = 0;
 
-    expect->disk = sim_disk_model_find(token_word(value, word, sizeof(word)));
+    expect->disk = sim_disk_model_find(scn_token_word(value, word, sizeof(word)));
     if (expect->disk)
         return 0;
     for (; n < sim_disk_model_count && n < 63; n++)
         words[n] = sim_disk_models[n].name;
     words[n] = NULL;
-    return parse_fail_unknown(ps, value, "disk", words);
+    return scn_parse_fail_unknown(ps, value, "disk", words);
 }
 
 static int parse_expect_class(struct parser *ps, const struct token *tok, struct scn_expect *expect)
 {
     const char *words[VERDICT_CLASS_COUNT + 1];
     char word[64];
-    enum verdict_class class = verdict_class_parse(token_word(tok, word, sizeof(word)));
+    enum verdict_class class = verdict_class_parse(scn_token_word(tok, word, sizeof(word)));
     size_t n = 0;
 
     if (class == VERDICT_OK || class == VERDICT_CLASS_COUNT) {
         for (int c = VERDICT_OK + 1; c < VERDICT_CLASS_COUNT; c++)
             words[n++] = verdict_class_name((enum verdict_class)c);
         words[n] = NULL;
-        return parse_fail_unknown(ps, tok, "class", words);
+        return scn_parse_fail_unknown(ps, tok, "class", words);
     }
     for (unsigned i = 0; i < expect->class_count; i++) {
         if (expect->classes[i] == class)
-            return parse_fail(ps, tok->column, "%s is given twice; expected it once", verdict_class_name(class));
+            return scn_parse_fail(ps, tok->column, "%s is given twice; expected it once", verdict_class_name(class));
     }
     expect->classes[expect->class_count++] = class;
     return 0;
@@ -589,13 +591,13 @@ static int parse_expect_pair(struct parser *ps, const struct line_tokens *t, str
         struct token value;
         int ret;
 
-        if (token_option(tok, "design", &value)) {
+        if (scn_token_option(tok, "design", &value)) {
             if (expect->design)
-                return parse_fail(ps, tok->column, "design= is given twice; expected it once");
+                return scn_parse_fail(ps, tok->column, "design= is given twice; expected it once");
             ret = parse_expect_design(ps, &value, expect);
-        } else if (token_option(tok, "disk", &value)) {
+        } else if (scn_token_option(tok, "disk", &value)) {
             if (expect->disk)
-                return parse_fail(ps, tok->column, "disk= is given twice; expected it once");
+                return scn_parse_fail(ps, tok->column, "disk= is given twice; expected it once");
             ret = parse_expect_disk(ps, &value, expect);
         } else {
             break;
@@ -607,7 +609,7 @@ static int parse_expect_pair(struct parser *ps, const struct line_tokens *t, str
     return 0;
 }
 
-int parse_expect(struct parser *ps, const struct line_tokens *t)
+int scn_parse_expect(struct parser *ps, const struct line_tokens *t)
 {
     static const char usage[] = "expect [design=NAME] [disk=NAME] safe, or ... unsafe [CLASS...]";
     static const char *const verdicts[] = {"safe", "unsafe", "design=", "disk=", NULL};
@@ -619,19 +621,19 @@ int parse_expect(struct parser *ps, const struct line_tokens *t)
         return ret;
     if (i == t->count)
         return fail_missing(ps, t, usage);
-    if (token_is(&t->word[i], "unsafe"))
+    if (scn_token_is(&t->word[i], "unsafe"))
         expect.unsafe = true;
-    else if (!token_is(&t->word[i], "safe"))
-        return parse_fail_unknown(ps, &t->word[i], "verdict", verdicts);
+    else if (!scn_token_is(&t->word[i], "safe"))
+        return scn_parse_fail_unknown(ps, &t->word[i], "verdict", verdicts);
     i++;
     if (!expect.unsafe)
-        ret = parse_no_more(ps, t, i, usage);
+        ret = scn_parse_no_more(ps, t, i, usage);
     for (; !ret && i < t->count; i++)
         ret = parse_expect_class(ps, &t->word[i], &expect);
     if (ret)
         return ret;
     if (!grow(&ps->s->expects, ps->s->expect_count, &ps->expect_cap, sizeof(expect)))
-        return parse_no_memory(ps);
+        return scn_parse_no_memory(ps);
     ps->s->expects[ps->s->expect_count++] = expect;
     return 0;
 }

@@ -1,6 +1,6 @@
 /* player_internal.h: what the two halves of the player share.
  *
- *   request.c   one guest request: from queued to acknowledged, what the oracle is told of it, the turning of the loop
+ *   run_request.c   one guest request: from queued to acknowledged, what the oracle is told of it, the turning of the loop
  *   runner.c    the statements
  */
 #ifndef SCENARIOS_PLAYER_INTERNAL_H

@@ -1,4 +1,4 @@
-/* runner.c: the player: what each statement does. Requests and the turning of the loop are in request.c. */
+/* runner.c: the player: what each statement does. Requests and the turning of the loop are in run_request.c. */
 #include <assert.h>
 #include <errno.h>
 #include <string.h>

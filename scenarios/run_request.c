@@ -1,4 +1,4 @@
-/* request.c: one guest request, from the queue to its acknowledgement; and the turning of the loop.
+/* run_request.c: one guest request, from the queue to its acknowledgement; and the turning of the loop.
  *
  * The oracle must never be told less than the guest knew: a request begins at the position of its "submitted" mark, before
  * any of its I/O, and ends after its "acknowledged" mark, after all of it.

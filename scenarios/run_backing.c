@@ -1,4 +1,4 @@
-/* backing.c: the backing file of a scenario, and the host that resolves its name. */
+/* run_backing.c: the backing file of a scenario, and the host that resolves its name. */
 #include <errno.h>
 #include <string.h>
 
