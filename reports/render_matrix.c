@@ -53,7 +53,9 @@ static int grid_add(struct grid *grid, const char *design, unsigned width, struc
         snprintf(err->text, sizeof(err->text), "out of memory");
         return -ENOMEM;
     }
-    grid->columns[grid->count++] = (struct column){copy, width};
+    grid->columns[grid->count].design = copy;
+    grid->columns[grid->count].width = width;
+    grid->count++;
     return 0;
 }
 
