@@ -6,8 +6,8 @@
 
 struct render_options {
     bool color;
-    bool quiet;    /* findings and the summary line only */
-    bool verbose;  /* every cell with its numbers, every finding with its whole story */
+    bool quiet;     /* findings and the summary line only */
+    bool verbose;   /* every cell with its numbers, every finding with its whole story */
     unsigned width; /* columns of the terminal; 0: 100 */
 };
 

@@ -33,7 +33,7 @@ int store_close(struct store *s, struct store_error *err);
 enum store_expected { STORE_EXPECT_NOTHING, STORE_EXPECT_SAFE, STORE_EXPECT_UNSAFE };
 
 struct store_finding {
-    const char *id;               /* what `qedcrash repro` takes */
+    const char *id; /* what `qedcrash repro` takes */
     enum verdict_class class;
     uint32_t crash_point;
     bool has_guest_sector;
@@ -49,20 +49,20 @@ struct store_finding {
 struct store_cell {
     const char *scenario, *design, *disk;
     uint64_t schedule;
-    const char *verdict;          /* "safe", "unsafe", or "skipped" */
-    const char *skip_reason;      /* NULL unless skipped */
+    const char *verdict;     /* "safe", "unsafe", or "skipped" */
+    const char *skip_reason; /* NULL unless skipped */
     enum store_expected expected;
     const char *expected_classes; /* "lost-cow,corrupt" or "" */
     bool as_expected;             /* also true where nothing is expected and the verdict is safe */
     bool complete;
-    const char *cut;              /* why not complete, or NULL */
+    const char *cut; /* why not complete, or NULL */
     uint64_t crash_points;
-    const char *states_total;     /* decimal string */
+    const char *states_total; /* decimal string */
     double states_log2;
     uint64_t executions;
     uint64_t guest_writes, image_writes, flushes, scans;
     uint64_t leaks, dirty_after_clean; /* measured */
-    const char *repro;            /* scenario:design:disk, for a cell without findings */
+    const char *repro;                 /* scenario:design:disk, for a cell without findings */
     const struct store_finding *findings;
     size_t finding_count;
 };
