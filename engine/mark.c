@@ -1,0 +1,268 @@
+/* mark.c: the needs-check bit of the header ("the mark"): set before tables may become inconsistent, cleared when they
+ * are known to be durable. Whether that makes a scan after a crash unnecessary, and in which order it may be cleared, is
+ * what the design debate was about; the orders are the design's. Spec 9.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "engine/internal.h"
+
+/* Ordering point "need-check-set": is this image to be marked before it allocates? */
+bool qed_mark_wanted(const struct qed *q)
+{
+    if (q->design->need_check == QED_NEED_CHECK_OFF)
+        return false;
+    return !(q->header.features & QED_F_BACKING_FILE) || q->design->need_check_with_backing;
+}
+
+bool qed_clears_on(const struct qed *q, enum qed_clear_on when)
+{
+    return (q->design->clear_on & when) && q->mark == QED_MARK_SET && !q->read_only;
+}
+
+static void remember(struct qed *q, bool marked)
+{
+    q->mark = marked ? QED_MARK_SET : QED_MARK_CLEAR;
+    if (marked)
+        q->header.features |= QED_F_NEED_CHECK;
+    else
+        q->header.features &= ~(uint64_t)QED_F_NEED_CHECK;
+}
+
+/* --- the header sector: read, patched, written --------------------------------------------------------------------- */
+
+static void header_written(struct qed_req *r, int ret)
+{
+    qed_pool_put(r->q->pool, r->sector_buf);
+    r->sector_buf = NULL;
+    r->after_mark(r, ret);
+}
+
+static void header_read(struct qed_req *r, int ret)
+{
+    if (ret) {
+        header_written(r, ret);
+        return;
+    }
+    qed_header_encode(&r->q->header, r->sector_buf);
+    struct iovec iov = {.iov_base = r->sector_buf, .iov_len = BLK_SECTOR_BYTES};
+    qed_file_write(r, BLK_EVENT_HEADER_UPDATE, 0, &iov, 1, header_written);
+}
+
+static void write_header(struct qed_req *r, qed_step *after)
+{
+    r->after_mark = after;
+    qed_pool_put(r->q->pool, r->sector_buf);
+    r->sector_buf = qed_pool_get(r->q->pool, BLK_SECTOR_BYTES);
+    if (!r->sector_buf) {
+        after(r, -ENOMEM);
+        return;
+    }
+    struct iovec iov = {.iov_base = r->sector_buf, .iov_len = BLK_SECTOR_BYTES};
+    qed_file_read(r, BLK_EVENT_HEADER_READ, 0, &iov, 1, header_read);
+}
+
+int qed_header_write_sync(struct qed *q)
+{
+    uint8_t sector[BLK_SECTOR_BYTES];
+    int ret = qed_read_sync(q, BLK_EVENT_HEADER_READ, 0, sector, sizeof(sector));
+    if (ret)
+        return ret;
+    qed_header_encode(&q->header, sector);
+    return qed_write_sync(q, BLK_EVENT_HEADER_UPDATE, 0, sector, sizeof(sector));
+}
+
+/* --- setting ------------------------------------------------------------------------------------------------------- */
+
+static void set_finish(struct qed_req *r, int ret)
+{
+    struct qed *q = r->q;
+    /* A header write that failed is a table write that failed: the old driver goes on as if it had happened. */
+    remember(q, !ret || q->design->failed_table == QED_FAILED_TABLE_KEEP);
+    qed_wake_sleepers(q);
+    r->after_link(r, ret); /* borrowed: nothing is being linked yet */
+}
+
+static void set_written(struct qed_req *r, int ret)
+{
+    /* Ordering point "need-check-set", flushed: the mark before the metadata it covers. Without the flush a crash may keep
+     * a table update and lose the mark, and nobody will look. */
+    if (!ret && r->q->design->need_check == QED_NEED_CHECK_FLUSHED)
+        qed_file_flush(r, set_finish);
+    else
+        set_finish(r, ret);
+}
+
+void qed_mark_set(struct qed_req *r, qed_step *after)
+{
+    struct qed *q = r->q;
+    if (!qed_mark_wanted(q) || q->mark == QED_MARK_SET) {
+        after(r, 0);
+        return;
+    }
+    if (q->mark == QED_MARK_SETTING) {
+        qed_sleep(r);
+        return;
+    }
+    q->mark = QED_MARK_SETTING;
+    q->header.features |= QED_F_NEED_CHECK;
+    r->after_link = after;
+    write_header(r, set_written);
+}
+
+/* --- clearing ------------------------------------------------------------------------------------------------------ */
+
+static void clear_finish(struct qed_req *r, int ret)
+{
+    r->q->plugged = false;
+    qed_wake_sleepers(r->q);
+    r->after_link(r, ret);
+}
+
+static void clear_written(struct qed_req *r, int ret)
+{
+    if (ret && r->q->design->failed_table == QED_FAILED_TABLE_ROLL_BACK)
+        remember(r->q, true);
+    if (!ret && r->trailing_flush)
+        qed_file_flush(r, clear_finish);
+    else
+        clear_finish(r, ret);
+}
+
+void qed_mark_clear_in(struct qed_req *r, bool flushed, qed_step *after)
+{
+    struct qed *q = r->q;
+    /* The mark vouches for allocations under way too: while there are any besides our own, it stays. */
+    if (q->mark != QED_MARK_SET || q->plugged || q->allocating > (r->counted ? 1u : 0u)) {
+        after(r, 0);
+        return;
+    }
+    q->plugged = true;
+    remember(q, false);
+    r->after_link = after;
+    r->trailing_flush = !flushed;
+    write_header(r, clear_written);
+}
+
+/* --- timer --------------------------------------------------------------------------------------------------------- */
+
+static void timer_finish(struct qed_req *r, int ret)
+{
+    qed_req_finish(r, ret);
+}
+
+/* After the mark is cleared the header itself is flushed, with nobody waiting for it. Spec 9. */
+static void timer_cleared(struct qed_req *r, int ret)
+{
+    if (!ret && r->q->design->clear_order == QED_CLEAR_AFTER_FLUSH)
+        qed_file_flush(r, timer_finish);
+    else
+        timer_finish(r, ret);
+}
+
+static void timer_clear(struct qed_req *r, int ret)
+{
+    r->q->plugged = false; /* taken again at once by qed_mark_clear_in */
+    if (ret) {
+        qed_wake_sleepers(r->q);
+        timer_finish(r, ret);
+        return;
+    }
+    qed_mark_clear_in(r, r->q->design->clear_order != QED_CLEAR_BEFORE_FLUSH, timer_cleared);
+}
+
+static void timer_start(struct qed_req *r, int ret)
+{
+    (void)ret;
+    r->q->plugged = true;
+    /* Ordering point "need-check-clear", after a flush: the tables before the mark goes. Else a crash may find tables half
+     * written and no mark. */
+    if (r->q->design->clear_order == QED_CLEAR_AFTER_FLUSH)
+        qed_file_flush(r, timer_clear);
+    else
+        timer_clear(r, 0);
+}
+
+static void start_clearing(struct qed *q, blk_done *done, void *opaque)
+{
+    struct qed_req *r = qed_req_create(q, QED_REQ_CLEAR, done, opaque);
+    if (r)
+        qed_req_start(r, timer_start);
+    else if (done)
+        done(opaque, -ENOMEM);
+}
+
+static void timer_fired(void *opaque)
+{
+    struct qed *q = opaque;
+    if (q->mark == QED_MARK_SET && !q->allocating && !q->plugged)
+        start_clearing(q, NULL, NULL);
+}
+
+void qed_mark_timer_init(struct qed *q)
+{
+    q->timer = (struct blk_timer){.fire = timer_fired, .opaque = q};
+}
+
+void qed_mark_timer_start(struct qed *q)
+{
+    if (q->file->loop && qed_clears_on(q, QED_CLEAR_ON_TIMER) && !q->timer.armed && !q->plugged)
+        q->file->loop->ops->timer_set(q->file->loop, &q->timer, q->design->clear_timer_ms * UINT64_C(1000000));
+}
+
+void qed_mark_timer_cancel(struct qed *q)
+{
+    if (q->timer.armed)
+        q->file->loop->ops->timer_cancel(q->file->loop, &q->timer);
+}
+
+/* --- drain and close ----------------------------------------------------------------------------------------------- */
+
+struct clear_wait {
+    bool done;
+    int ret;
+};
+
+static void clear_waited(void *opaque, int ret)
+{
+    struct clear_wait *w = opaque;
+    w->done = true;
+    w->ret = ret;
+}
+
+static int wait_for_requests(struct qed *q)
+{
+    while (q->requests)
+        if (!q->file->loop || !q->file->loop->ops->poll(q->file->loop))
+            return -EDEADLK;
+    return 0;
+}
+
+int qed_drain(struct qed *q)
+{
+    int ret = wait_for_requests(q);
+    if (ret || !q->timer.armed)
+        return ret;
+    qed_mark_timer_cancel(q);
+    struct clear_wait w = {0};
+    start_clearing(q, clear_waited, &w);
+    ret = qed_wait(q, &w.done);
+    return ret ? ret : w.ret;
+}
+
+/* Ordering point "need-check-clear" at close. The flush after a cleared mark is the caller's last one. */
+int qed_mark_clear_sync(struct qed *q)
+{
+    int ret = 0;
+    if (q->mark != QED_MARK_SET)
+        return 0;
+    if (q->design->clear_order == QED_CLEAR_AFTER_FLUSH)
+        ret = qed_flush_sync(q);
+    if (ret)
+        return ret;
+    remember(q, false);
+    ret = qed_header_write_sync(q);
+    if (ret)
+        remember(q, true);
+    return ret;
+}

@@ -1,0 +1,917 @@
+/* crash_disk.c: the disk after the power failure; see crash_disk.h. */
+#include "simdisk/crash_disk.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+
+#include "simdisk/xalloc.h"
+
+#define NO_UNITS UINT32_MAX
+#define NO_UNIT  UINT32_MAX
+#define HIDDEN   (UINT32_MAX - 1) /* lies beyond the length that persisted: zeros */
+
+enum atom_state { ATOM_OPEN, ATOM_OUT, ATOM_IN };
+
+struct cpage {
+    const uint8_t *bytes; /* the base's page, or own */
+    uint8_t *own;         /* NULL until written or a unit lies in it */
+    uint32_t units;       /* index into sector_units of its first sector's entry, or NO_UNITS */
+};
+
+/* One step back. */
+enum undo_kind { UNDO_BYTES, UNDO_UNIT, UNDO_ATOM, UNDO_LENGTH };
+struct undo {
+    enum undo_kind kind;
+    uint32_t index; /* sector-in-disk / unit / atom */
+    uint32_t old;
+    uint32_t old_when;
+    size_t saved; /* bytes: slot in `saved` */
+};
+
+/* What is known of the length of a file that follows its data: every end < hi; if need, some end >= lo. */
+struct length_known {
+    uint64_t hi, lo;
+    bool resolved, need;
+    uint32_t choice; /* lengths of their own: index, or CRASH_OPEN */
+    uint64_t bytes;  /* resolved: as far as known; recovery may have grown the file since */
+    uint32_t when;
+};
+
+/* A unit version or an atom that would make the file longer than its floor; by `when`. */
+struct provider {
+    uint64_t end;
+    uint32_t when;
+    uint32_t unit, version, atom;
+};
+
+struct crash_disk {
+    struct blockdev blk; /* first */
+    const struct crash_space *space;
+    struct crash_chooser *chooser;
+    struct cpage *pages;
+    size_t page_count, page_cap;
+    const uint8_t *zero_page;
+    uint8_t **spare; /* own pages not in use */
+    size_t spare_count, spare_cap;
+    uint32_t *sector_units; /* 8 per page that has units */
+    size_t sector_unit_count, sector_unit_cap;
+    uint32_t *chosen; /* per unit: version, CRASH_OPEN or HIDDEN */
+    size_t chosen_cap;
+    bool *unit_zero; /* per unit: every version is zeros */
+    size_t unit_zero_cap;
+    uint8_t *atoms;
+    size_t atom_cap;
+    struct provider *providers;
+    size_t provider_count, provider_cap;
+    uint64_t *buckets;
+    uint32_t *bucket_ids;
+    size_t bucket_cap;
+    uint32_t *alternatives;
+    size_t alternative_cap;
+    struct length_known length;
+    struct length_known *lengths_saved;
+    size_t lengths_saved_count, lengths_saved_cap;
+    struct undo *undo;
+    size_t undo_count, undo_cap;
+    uint8_t *saved; /* 512 bytes per slot */
+    size_t saved_count, saved_cap;
+    uint32_t when;
+    uint64_t writes, flushes, allocations;
+};
+
+/* --- memory -------------------------------------------------------------------------------------------------------- */
+
+static void *grow_to(struct crash_disk *d, void *array, size_t need, size_t *cap, size_t size)
+{
+    if (need <= *cap)
+        return array;
+    d->allocations++;
+    size_t cap_new = *cap ? *cap * 2 : 16;
+    *cap = cap_new < need ? need : cap_new;
+    return xreallocarray(array, *cap, size);
+}
+
+static uint8_t *take_page(struct crash_disk *d)
+{
+    if (d->spare_count)
+        return d->spare[--d->spare_count];
+    d->allocations++;
+    return xmalloc(SIM_PAGE_BYTES);
+}
+
+static void give_page(struct crash_disk *d, uint8_t *page)
+{
+    d->spare = grow_to(d, d->spare, d->spare_count + 1, &d->spare_cap, sizeof(*d->spare));
+    d->spare[d->spare_count++] = page;
+}
+
+static void cover_pages(struct crash_disk *d, size_t count)
+{
+    if (count <= d->page_count)
+        return;
+    d->pages = grow_to(d, d->pages, count, &d->page_cap, sizeof(*d->pages));
+    for (size_t i = d->page_count; i < count; i++)
+        d->pages[i] = (struct cpage){.bytes = sim_pages_at(d->space->base, i), .units = NO_UNITS};
+    d->page_count = count;
+}
+
+static uint8_t *own_page(struct crash_disk *d, size_t index)
+{
+    cover_pages(d, index + 1);
+    struct cpage *p = &d->pages[index];
+    if (!p->own) {
+        p->own = take_page(d);
+        memcpy(p->own, p->bytes, SIM_PAGE_BYTES);
+        p->bytes = p->own;
+    }
+    return p->own;
+}
+
+static struct undo *log_undo(struct crash_disk *d, enum undo_kind kind, uint32_t index)
+{
+    d->undo = grow_to(d, d->undo, d->undo_count + 1, &d->undo_cap, sizeof(*d->undo));
+    struct undo *u = &d->undo[d->undo_count++];
+    *u = (struct undo){.kind = kind, .index = index, .old_when = d->when};
+    return u;
+}
+
+static void save_length(struct crash_disk *d)
+{
+    log_undo(d, UNDO_LENGTH, 0);
+    d->lengths_saved =
+        grow_to(d, d->lengths_saved, d->lengths_saved_count + 1, &d->lengths_saved_cap, sizeof(*d->lengths_saved));
+    d->lengths_saved[d->lengths_saved_count++] = d->length;
+}
+
+/* --- loading ------------------------------------------------------------------------------------------------------- */
+
+static void unload(struct crash_disk *d)
+{
+    for (size_t i = 0; i < d->page_count; i++)
+        if (d->pages[i].own)
+            give_page(d, d->pages[i].own);
+    d->page_count = 0;
+    d->sector_unit_count = 0;
+    d->provider_count = 0;
+    d->undo_count = d->saved_count = d->lengths_saved_count = 0;
+}
+
+static bool all_zero(const uint8_t *bytes, size_t size)
+{
+    return !bytes[0] && !memcmp(bytes, bytes + 1, size - 1);
+}
+
+static void load_unit(struct crash_disk *d, size_t unit)
+{
+    const struct crash_space *s = d->space;
+    bool zero = true;
+    for (uint32_t v = 0; v < s->units[unit].version_count && zero; v++)
+        zero = all_zero(crash_unit_version(s, unit, v)->data, (size_t)s->unit_sectors * BLK_SECTOR_BYTES);
+    d->unit_zero[unit] = zero;
+    d->chosen[unit] = CRASH_OPEN;
+    for (uint32_t i = 0; i < s->unit_sectors; i++) {
+        uint64_t sector = s->units[unit].first_sector + i;
+        size_t page = sector / SIM_PAGE_SECTORS;
+        own_page(d, page);
+        if (d->pages[page].units == NO_UNITS) {
+            d->pages[page].units = (uint32_t)d->sector_unit_count;
+            d->sector_units = grow_to(d, d->sector_units, d->sector_unit_count + SIM_PAGE_SECTORS, &d->sector_unit_cap,
+                                      sizeof(*d->sector_units));
+            for (size_t k = 0; k < SIM_PAGE_SECTORS; k++)
+                d->sector_units[d->sector_unit_count++] = NO_UNIT;
+        }
+        d->sector_units[d->pages[page].units + sector % SIM_PAGE_SECTORS] = (uint32_t)unit;
+    }
+}
+
+static int provider_compare(const void *a, const void *b)
+{
+    const struct provider *x = a, *y = b;
+    if (x->when != y->when)
+        return x->when < y->when ? -1 : 1;
+    if (x->unit != y->unit)
+        return x->unit < y->unit ? -1 : 1;
+    return x->version < y->version ? -1 : x->version > y->version;
+}
+
+static void add_provider(struct crash_disk *d, const struct provider *p)
+{
+    d->providers = grow_to(d, d->providers, d->provider_count + 1, &d->provider_cap, sizeof(*d->providers));
+    d->providers[d->provider_count++] = *p;
+}
+
+static void load_providers(struct crash_disk *d)
+{
+    const struct crash_space *s = d->space;
+    for (size_t i = 0; i < s->atom_count; i++)
+        if (s->atoms[i].end_bytes)
+            add_provider(
+                d, &(struct provider){
+                       .end = s->atoms[i].end_bytes, .when = s->atoms[i].when, .unit = NO_UNIT, .atom = (uint32_t)i});
+    for (size_t u = 0; u < s->unit_count; u++)
+        for (uint32_t v = 1; v < s->units[u].version_count; v++) {
+            const struct crash_version *version = crash_unit_version(s, u, v);
+            if (version->end_bytes && version->atom == CRASH_NO_ATOM)
+                add_provider(d, &(struct provider){.end = version->end_bytes,
+                                                   .when = version->when,
+                                                   .unit = (uint32_t)u,
+                                                   .version = v,
+                                                   .atom = CRASH_NO_ATOM});
+        }
+    if (d->provider_count)
+        qsort(d->providers, d->provider_count, sizeof(*d->providers), provider_compare);
+}
+
+void crash_disk_load(struct crash_disk *d, const struct crash_space *space, struct crash_chooser *chooser)
+{
+    unload(d);
+    d->space = space;
+    d->chooser = chooser;
+    d->zero_page = sim_pages_at(space->base, UINT64_MAX / SIM_PAGE_BYTES);
+    cover_pages(d, sim_pages_count(space->base));
+    d->chosen = grow_to(d, d->chosen, space->unit_count, &d->chosen_cap, sizeof(*d->chosen));
+    d->unit_zero = grow_to(d, d->unit_zero, space->unit_count, &d->unit_zero_cap, sizeof(*d->unit_zero));
+    d->atoms = grow_to(d, d->atoms, space->atom_count, &d->atom_cap, sizeof(*d->atoms));
+    for (size_t i = 0; i < space->atom_count; i++)
+        d->atoms[i] = ATOM_OPEN;
+    for (size_t i = 0; i < space->unit_count; i++)
+        load_unit(d, i);
+    load_providers(d);
+    d->length = (struct length_known){.hi = UINT64_MAX, .choice = CRASH_OPEN};
+    d->when = space->first_point;
+    d->writes = d->flushes = 0;
+}
+
+/* --- versions ------------------------------------------------------------------------------------------------------ */
+
+static void put_version(struct crash_disk *d, size_t unit, uint32_t version)
+{
+    const struct crash_space *s = d->space;
+    const uint8_t *data = crash_unit_version(s, unit, version)->data;
+    uint64_t sector = s->units[unit].first_sector;
+    uint8_t *page = d->pages[sector / SIM_PAGE_SECTORS].own;
+    memcpy(page + (sector % SIM_PAGE_SECTORS) * BLK_SECTOR_BYTES, data, (size_t)s->unit_sectors * BLK_SECTOR_BYTES);
+}
+
+static bool follows_data(const struct crash_disk *d)
+{
+    return !d->space->history->fixed_size && !d->space->lengths;
+}
+
+/* Could this provider still have survived, as far as the choices made so far say (its unit or atom being open)? */
+static bool provider_open(const struct crash_disk *d, const struct provider *p)
+{
+    if (p->end >= d->length.hi)
+        return false;
+    if (p->atom != CRASH_NO_ATOM)
+        return d->atoms[p->atom] == ATOM_OPEN;
+    return d->chosen[p->unit] == CRASH_OPEN;
+}
+
+/* Is there, besides this unit / atom, anything left that can make the file as long as it was found to be? */
+static bool other_witness(const struct crash_disk *d, uint32_t unit, uint32_t atom)
+{
+    for (size_t i = 0; i < d->provider_count; i++) {
+        const struct provider *p = &d->providers[i];
+        if (p->end >= d->length.lo && provider_open(d, p) && (p->unit == NO_UNIT || p->unit != unit) &&
+            (p->atom == CRASH_NO_ATOM || p->atom != atom))
+            return true;
+    }
+    return false;
+}
+
+static bool length_allows(const struct crash_disk *d, uint64_t end, uint32_t unit, uint32_t atom)
+{
+    if (!d->length.resolved || !follows_data(d))
+        return true;
+    if (end >= d->length.hi)
+        return false;
+    return !d->length.need || end >= d->length.lo || other_witness(d, unit, atom);
+}
+
+static bool atom_can(const struct crash_disk *d, size_t atom, bool in)
+{
+    if (d->atoms[atom] != ATOM_OPEN)
+        return (d->atoms[atom] == ATOM_IN) == in;
+    return length_allows(d, in ? d->space->atoms[atom].end_bytes : 0, NO_UNIT, (uint32_t)atom);
+}
+
+bool crash_disk_allows(const struct crash_disk *d, size_t unit, uint32_t version)
+{
+    const struct crash_space *s = d->space;
+    const struct crash_version *v = crash_unit_version(s, unit, version);
+    if (v->atom == CRASH_NO_ATOM && !length_allows(d, v->end_bytes, (uint32_t)unit, CRASH_NO_ATOM))
+        return false;
+    if (v->atom != CRASH_NO_ATOM && !atom_can(d, v->atom, true))
+        return false;
+    bool witness_left = !d->length.need || !d->length.resolved || (v->end_bytes >= d->length.lo && v->end_bytes);
+    bool dropped_witness = false;
+    for (uint32_t later = version + 1; later < s->units[unit].version_count; later++) {
+        const struct crash_version *l = crash_unit_version(s, unit, later);
+        if (l->atom == CRASH_NO_ATOM || l->atom == v->atom)
+            continue;
+        if (d->atoms[l->atom] == ATOM_IN)
+            return false;
+        dropped_witness |= d->atoms[l->atom] == ATOM_OPEN && s->atoms[l->atom].end_bytes >= d->length.lo;
+    }
+    if (witness_left || !dropped_witness || (v->atom != CRASH_NO_ATOM && s->atoms[v->atom].end_bytes >= d->length.lo))
+        return true;
+    /* Several atoms would go at once: is a witness among those that stay open? */
+    for (size_t i = 0; i < d->provider_count; i++) {
+        const struct provider *p = &d->providers[i];
+        if (p->end < d->length.lo || !provider_open(d, p))
+            continue;
+        bool goes = p->unit == unit;
+        for (uint32_t later = version + 1; later < s->units[unit].version_count && !goes; later++)
+            goes = p->atom != CRASH_NO_ATOM && crash_unit_version(s, unit, later)->atom == p->atom;
+        if (!goes)
+            return true;
+    }
+    return false;
+}
+
+static void raise_when(struct crash_disk *d, uint32_t when)
+{
+    if (when > d->when)
+        d->when = when;
+}
+
+/* Something ended at `end` and is known to have survived: it may be the witness that the length needed. */
+static void witness(struct crash_disk *d, uint64_t end)
+{
+    if (d->length.need && end >= d->length.lo) {
+        save_length(d);
+        d->length.need = false;
+    }
+}
+
+static void decide_atom(struct crash_disk *d, size_t atom, bool in)
+{
+    if (d->atoms[atom] != ATOM_OPEN)
+        return;
+    log_undo(d, UNDO_ATOM, (uint32_t)atom)->old = d->atoms[atom];
+    d->atoms[atom] = in ? ATOM_IN : ATOM_OUT;
+    if (in) {
+        raise_when(d, d->space->atoms[atom].when);
+        witness(d, d->space->atoms[atom].end_bytes);
+    }
+}
+
+static void decide_unit(struct crash_disk *d, size_t unit, uint32_t version)
+{
+    const struct crash_space *s = d->space;
+    const struct crash_version *v = crash_unit_version(s, unit, version);
+    log_undo(d, UNDO_UNIT, (uint32_t)unit)->old = CRASH_OPEN;
+    d->chosen[unit] = version;
+    put_version(d, unit, version);
+    if (v->atom != CRASH_NO_ATOM)
+        decide_atom(d, v->atom, true);
+    else
+        raise_when(d, v->when);
+    for (uint32_t later = version + 1; later < s->units[unit].version_count; later++)
+        if (crash_unit_version(s, unit, later)->atom != CRASH_NO_ATOM &&
+            crash_unit_version(s, unit, later)->atom != v->atom)
+            decide_atom(d, crash_unit_version(s, unit, later)->atom, false);
+    if (v->atom == CRASH_NO_ATOM)
+        witness(d, v->end_bytes);
+}
+
+static uint32_t ask(struct crash_disk *d, enum crash_choice kind, size_t index, uint32_t n)
+{
+    if (n == 1)
+        return 0;
+    assert(d->chooser && "an open choice was reached without a chooser");
+    uint32_t pick = d->chooser->choose(d->chooser, kind, index, d->alternatives, n);
+    assert(pick < n);
+    return pick;
+}
+
+static void resolve_unit(struct crash_disk *d, size_t unit)
+{
+    uint32_t count = d->space->units[unit].version_count, n = 0;
+    d->alternatives = grow_to(d, d->alternatives, count, &d->alternative_cap, sizeof(*d->alternatives));
+    for (uint32_t v = 0; v < count; v++)
+        if (crash_disk_allows(d, unit, v))
+            d->alternatives[n++] = v;
+    assert(n && "choices made so far left a unit no version");
+    uint32_t pick = ask(d, CRASH_CHOICE_UNIT, unit, n);
+    decide_unit(d, unit, d->alternatives[pick]);
+}
+
+/* --- length -------------------------------------------------------------------------------------------------------- */
+
+/* A length of its own hides what lies beyond it. */
+static void decide_own_length(struct crash_disk *d, uint32_t index)
+{
+    save_length(d);
+    const struct crash_length *l = &d->space->lengths[index];
+    d->length.resolved = true;
+    d->length.choice = index;
+    d->length.bytes = l->bytes;
+    raise_when(d, l->when);
+    for (size_t u = d->space->unit_count; u-- > 0;) {
+        uint64_t start = d->space->units[u].first_sector * BLK_SECTOR_BYTES;
+        if (start < l->bytes)
+            break;
+        if (d->chosen[u] == HIDDEN)
+            continue;
+        log_undo(d, UNDO_UNIT, (uint32_t)u)->old = d->chosen[u];
+        d->chosen[u] = HIDDEN;
+        uint8_t *page = d->pages[start / SIM_PAGE_BYTES].own;
+        memset(page + start % SIM_PAGE_BYTES, 0, (size_t)d->space->unit_sectors * BLK_SECTOR_BYTES);
+    }
+}
+
+static void resolve_own_length(struct crash_disk *d)
+{
+    uint32_t n = (uint32_t)d->space->length_count;
+    d->alternatives = grow_to(d, d->alternatives, n, &d->alternative_cap, sizeof(*d->alternatives));
+    for (uint32_t i = 0; i < n; i++)
+        d->alternatives[i] = i;
+    decide_own_length(d, ask(d, CRASH_CHOICE_LENGTH, 0, n));
+}
+
+static void resolve_cuts(struct crash_disk *d)
+{
+    d->alternatives = grow_to(d, d->alternatives, 2, &d->alternative_cap, sizeof(*d->alternatives));
+    for (size_t i = 0; i < d->space->atom_count; i++)
+        if (d->space->atoms[i].cuts && d->atoms[i] == ATOM_OPEN) {
+            d->alternatives[0] = 0;
+            d->alternatives[1] = 1;
+            decide_atom(d, i, ask(d, CRASH_CHOICE_CUT, i, 2) == 1);
+        }
+}
+
+/* The longest the file must be for what is known: durable or cut, and the ends of what survived. */
+static uint64_t known_length(const struct crash_disk *d)
+{
+    const struct crash_space *s = d->space;
+    uint64_t length = s->base_length;
+    for (size_t i = 0; i < s->atom_count; i++)
+        if (s->atoms[i].cuts && d->atoms[i] == ATOM_IN && s->atoms[i].cut_bytes < length)
+            length = s->atoms[i].cut_bytes;
+    for (size_t i = 0; i < d->provider_count; i++) {
+        const struct provider *p = &d->providers[i];
+        bool in = p->atom != CRASH_NO_ATOM ? d->atoms[p->atom] == ATOM_IN : d->chosen[p->unit] == p->version;
+        if (in && p->end > length)
+            length = p->end;
+    }
+    return length;
+}
+
+static int bucket_compare(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+/* Distinct lengths, rounded down to unit_bytes, that are still possible; ascending, in d->buckets. */
+static uint32_t collect_buckets(struct crash_disk *d, uint64_t unit_bytes, uint64_t known)
+{
+    d->buckets = grow_to(d, d->buckets, d->provider_count + 1, &d->bucket_cap, sizeof(*d->buckets));
+    uint32_t n = 0;
+    bool known_possible = !d->length.need || known >= d->length.lo;
+    if (known_possible)
+        d->buckets[n++] = known & ~(unit_bytes - 1);
+    for (size_t i = 0; i < d->provider_count; i++) {
+        const struct provider *p = &d->providers[i];
+        if (provider_open(d, p) && p->end > known && (!d->length.need || p->end >= d->length.lo))
+            d->buckets[n++] = p->end & ~(unit_bytes - 1);
+    }
+    qsort(d->buckets, n, sizeof(*d->buckets), bucket_compare);
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < n; i++)
+        if (!kept || d->buckets[kept - 1] != d->buckets[i])
+            d->buckets[kept++] = d->buckets[i];
+    return kept;
+}
+
+/* The file's length as far as unit_bytes tells it apart. */
+static void resolve_following_length(struct crash_disk *d, uint64_t unit_bytes)
+{
+    resolve_cuts(d);
+    uint64_t known = known_length(d);
+    uint32_t n = collect_buckets(d, unit_bytes, known);
+    assert(n);
+    d->alternatives = grow_to(d, d->alternatives, n, &d->alternative_cap, sizeof(*d->alternatives));
+    for (uint32_t i = 0; i < n; i++)
+        d->alternatives[i] = i;
+    uint64_t bucket = d->buckets[ask(d, CRASH_CHOICE_LENGTH, 0, n)];
+    save_length(d);
+    d->length.resolved = true;
+    d->length.hi = bucket + unit_bytes;
+    if (bucket > d->length.lo)
+        d->length.lo = bucket;
+    d->length.need = (known & ~(unit_bytes - 1)) < bucket;
+    d->length.bytes = d->length.need ? bucket : known;
+}
+
+static void resolve_length(struct crash_disk *d, uint64_t unit_bytes)
+{
+    if (d->space->history->fixed_size)
+        return;
+    if (d->space->lengths) {
+        if (!d->length.resolved)
+            resolve_own_length(d);
+        return;
+    }
+    /* Known exactly enough already? Otherwise ask once more, within what is known. */
+    if (d->length.resolved && d->length.hi - (d->length.lo & ~(unit_bytes - 1)) <= unit_bytes)
+        return;
+    resolve_following_length(d, unit_bytes);
+}
+
+static uint64_t current_length(const struct crash_disk *d)
+{
+    if (d->space->history->fixed_size)
+        return d->space->base_length;
+    return d->length.resolved ? d->length.bytes : UINT64_MAX;
+}
+
+static int disk_length(struct blockdev *blk, uint64_t unit_bytes, uint64_t *length_bytes)
+{
+    struct crash_disk *d = (struct crash_disk *)blk;
+    resolve_length(d, unit_bytes);
+    *length_bytes = current_length(d) & ~(unit_bytes - 1);
+    return 0;
+}
+
+static void set_current_length(struct crash_disk *d, uint64_t bytes)
+{
+    save_length(d);
+    d->length.bytes = bytes;
+}
+
+/* --- reading ------------------------------------------------------------------------------------------------------- */
+
+static inline uint32_t unit_at(const struct crash_disk *d, uint64_t sector)
+{
+    const struct cpage *p = &d->pages[sector / SIM_PAGE_SECTORS];
+    return p->units == NO_UNITS ? NO_UNIT : d->sector_units[p->units + sector % SIM_PAGE_SECTORS];
+}
+
+static void resolve_range(struct crash_disk *d, uint64_t first, uint64_t end)
+{
+    if (d->space->lengths && !d->length.resolved && end * BLK_SECTOR_BYTES > d->space->base_length)
+        resolve_own_length(d);
+    for (uint64_t sector = first; sector < end && sector / SIM_PAGE_SECTORS < d->page_count;) {
+        if (d->pages[sector / SIM_PAGE_SECTORS].units == NO_UNITS) {
+            sector = (sector / SIM_PAGE_SECTORS + 1) * SIM_PAGE_SECTORS;
+            continue;
+        }
+        uint32_t unit = unit_at(d, sector++);
+        if (unit != NO_UNIT && d->chosen[unit] == CRASH_OPEN)
+            resolve_unit(d, unit);
+    }
+}
+
+static void read_bytes(const struct crash_disk *d, uint64_t offset, uint8_t *to, size_t length)
+{
+    while (length) {
+        size_t in = offset % SIM_PAGE_BYTES, chunk = SIM_PAGE_BYTES - in;
+        if (chunk > length)
+            chunk = length;
+        uint64_t page = offset / SIM_PAGE_BYTES;
+        if (page < d->page_count && d->pages[page].bytes != d->zero_page)
+            memcpy(to, d->pages[page].bytes + in, chunk);
+        else
+            memset(to, 0, chunk);
+        to += chunk;
+        offset += chunk;
+        length -= chunk;
+    }
+}
+
+static void disk_readv(struct blockdev *blk, uint64_t offset, const struct iovec *iov, int niov, blk_done *done,
+                       void *opaque)
+{
+    struct crash_disk *d = (struct crash_disk *)blk;
+    uint64_t limit = current_length(d);
+    for (int i = 0; i < niov; i++) {
+        size_t length = iov[i].iov_len;
+        size_t inside = offset >= limit ? 0 : limit - offset < length ? (size_t)(limit - offset) : length;
+        if (inside) {
+            resolve_range(d, offset / BLK_SECTOR_BYTES, (offset + inside + BLK_SECTOR_BYTES - 1) / BLK_SECTOR_BYTES);
+            read_bytes(d, offset, iov[i].iov_base, inside);
+        }
+        if (inside < length)
+            memset((uint8_t *)iov[i].iov_base + inside, 0, length - inside);
+        offset += length;
+    }
+    done(opaque, 0);
+}
+
+static uint64_t disk_next_data(struct blockdev *blk, uint64_t offset, uint64_t end)
+{
+    struct crash_disk *d = (struct crash_disk *)blk;
+    while (offset < end) {
+        uint64_t page = offset / SIM_PAGE_BYTES;
+        if (page >= d->page_count)
+            return end;
+        uint64_t next = (page + 1) * SIM_PAGE_BYTES;
+        const struct cpage *p = &d->pages[page];
+        if (p->bytes == d->zero_page) {
+            offset = next;
+            continue;
+        }
+        if (p->units == NO_UNITS)
+            return offset;
+        uint32_t unit = unit_at(d, offset / BLK_SECTOR_BYTES);
+        size_t in = offset % SIM_PAGE_BYTES, chunk = BLK_SECTOR_BYTES - in % BLK_SECTOR_BYTES;
+        bool open = unit != NO_UNIT && d->chosen[unit] == CRASH_OPEN;
+        if (open ? !d->unit_zero[unit] : !all_zero(p->bytes + in, chunk))
+            return offset;
+        offset += chunk;
+    }
+    return end;
+}
+
+/* --- writing ------------------------------------------------------------------------------------------------------- */
+
+static void save_sector(struct crash_disk *d, uint64_t sector, const uint8_t *bytes)
+{
+    assert(sector <= UINT32_MAX && "recovery writes beyond 2 TiB");
+    struct undo *u = log_undo(d, UNDO_BYTES, (uint32_t)sector);
+    u->saved = d->saved_count;
+    d->saved = grow_to(d, d->saved, d->saved_count + 1, &d->saved_cap, BLK_SECTOR_BYTES);
+    memcpy(d->saved + d->saved_count++ * BLK_SECTOR_BYTES, bytes, BLK_SECTOR_BYTES);
+}
+
+/* A sector is about to be overwritten. An open unit of just that sector need not be decided: nobody will ever know. */
+static uint8_t *sector_for_write(struct crash_disk *d, uint64_t sector, bool whole)
+{
+    uint8_t *page = own_page(d, sector / SIM_PAGE_SECTORS);
+    uint8_t *bytes = page + (sector % SIM_PAGE_SECTORS) * BLK_SECTOR_BYTES;
+    uint32_t unit = unit_at(d, sector);
+    if (unit != NO_UNIT && d->chosen[unit] == CRASH_OPEN) {
+        if (whole && d->space->unit_sectors == 1 && !d->space->atom_count) {
+            log_undo(d, UNDO_UNIT, unit)->old = CRASH_OPEN;
+            d->chosen[unit] = HIDDEN;
+            return bytes;
+        }
+        resolve_unit(d, unit);
+    }
+    save_sector(d, sector, bytes);
+    return bytes;
+}
+
+static void write_bytes(struct crash_disk *d, uint64_t offset, const uint8_t *from, size_t length)
+{
+    while (length) {
+        size_t in = offset % BLK_SECTOR_BYTES, chunk = BLK_SECTOR_BYTES - in;
+        if (chunk > length)
+            chunk = length;
+        uint8_t *to = sector_for_write(d, offset / BLK_SECTOR_BYTES, chunk == BLK_SECTOR_BYTES);
+        memcpy(to + in, from, chunk);
+        from += chunk;
+        offset += chunk;
+        length -= chunk;
+    }
+}
+
+static void disk_writev(struct blockdev *blk, uint64_t offset, const struct iovec *iov, int niov, blk_done *done,
+                        void *opaque)
+{
+    struct crash_disk *d = (struct crash_disk *)blk;
+    size_t total = 0;
+    for (int i = 0; i < niov; i++)
+        total += iov[i].iov_len;
+    if (d->space->history->fixed_size) {
+        if (offset + total > d->space->base_length) {
+            done(opaque, -ENOSPC);
+            return;
+        }
+    } else {
+        resolve_length(d, 1u << 12);
+        if (offset + total > d->length.bytes)
+            set_current_length(d, offset + total);
+    }
+    for (int i = 0; i < niov; i++) {
+        write_bytes(d, offset, iov[i].iov_base, iov[i].iov_len);
+        offset += iov[i].iov_len;
+    }
+    d->writes++;
+    done(opaque, 0);
+}
+
+static void disk_flush(struct blockdev *blk, blk_done *done, void *opaque)
+{
+    ((struct crash_disk *)blk)->flushes++;
+    done(opaque, 0);
+}
+
+static int disk_resize(struct blockdev *blk, uint64_t length_bytes)
+{
+    struct crash_disk *d = (struct crash_disk *)blk;
+    resolve_length(d, 1);
+    for (uint64_t at = length_bytes; at < d->length.bytes && at / SIM_PAGE_BYTES < d->page_count;) {
+        size_t in = at % BLK_SECTOR_BYTES, chunk = BLK_SECTOR_BYTES - in;
+        memset(sector_for_write(d, at / BLK_SECTOR_BYTES, !in) + in, 0, chunk);
+        at += chunk;
+    }
+    set_current_length(d, length_bytes);
+    d->writes++;
+    return 0;
+}
+
+static void disk_close(struct blockdev *blk)
+{
+    (void)blk; /* the explorer owns the disk */
+}
+
+static const struct blockdev_ops growing_ops = {.readv = disk_readv,
+                                                .writev = disk_writev,
+                                                .flush = disk_flush,
+                                                .length = disk_length,
+                                                .resize = disk_resize,
+                                                .next_data = disk_next_data,
+                                                .close = disk_close};
+static const struct blockdev_ops fixed_ops = {.readv = disk_readv,
+                                              .writev = disk_writev,
+                                              .flush = disk_flush,
+                                              .length = disk_length,
+                                              .next_data = disk_next_data,
+                                              .close = disk_close};
+
+/* --- setting, rewinding, asking ------------------------------------------------------------------------------------ */
+
+struct crash_disk *crash_disk_create(void)
+{
+    struct crash_disk *d = xcalloc(1, sizeof(*d));
+    d->blk.ops = &growing_ops;
+    return d;
+}
+
+void crash_disk_destroy(struct crash_disk *d)
+{
+    if (!d)
+        return;
+    unload(d);
+    for (size_t i = 0; i < d->spare_count; i++)
+        free(d->spare[i]);
+    free(d->spare);
+    free(d->pages);
+    free(d->sector_units);
+    free(d->chosen);
+    free(d->unit_zero);
+    free(d->atoms);
+    free(d->providers);
+    free(d->buckets);
+    free(d->alternatives);
+    free(d->lengths_saved);
+    free(d->undo);
+    free(d->saved);
+    free(d);
+}
+
+struct blockdev *crash_disk_blk(struct crash_disk *d)
+{
+    d->blk.ops = d->space && d->space->history->fixed_size ? &fixed_ops : &growing_ops;
+    return &d->blk;
+}
+
+void crash_disk_set_unit(struct crash_disk *d, size_t unit, uint32_t version)
+{
+    assert(!d->undo_count);
+    d->chosen[unit] = version;
+    put_version(d, unit, version);
+}
+
+void crash_disk_set_atom(struct crash_disk *d, size_t atom, bool in)
+{
+    assert(!d->undo_count);
+    const struct crash_atom *a = &d->space->atoms[atom];
+    d->atoms[atom] = in ? ATOM_IN : ATOM_OUT;
+    for (uint32_t i = 0; i < a->unit_count; i++) {
+        uint32_t version = 0;
+        for (uint32_t v = 1; v < d->space->units[a->units[i]].version_count; v++) {
+            uint32_t other = crash_unit_version(d->space, a->units[i], v)->atom;
+            if (other != CRASH_NO_ATOM && d->atoms[other] == ATOM_IN)
+                version = v;
+        }
+        crash_disk_set_unit(d, a->units[i], version);
+    }
+}
+
+void crash_disk_set_length(struct crash_disk *d, size_t length_index)
+{
+    assert(!d->undo_count);
+    d->length.choice = (uint32_t)length_index;
+}
+
+void crash_disk_set_durable(struct crash_disk *d)
+{
+    for (size_t i = 0; i < d->space->atom_count; i++)
+        d->atoms[i] = ATOM_OUT;
+    for (size_t i = 0; i < d->space->unit_count; i++)
+        crash_disk_set_unit(d, i, 0);
+    if (d->space->lengths)
+        crash_disk_set_length(d, 0);
+}
+
+size_t crash_disk_mark(const struct crash_disk *d)
+{
+    return d->undo_count;
+}
+
+static void undo_one(struct crash_disk *d)
+{
+    const struct undo *u = &d->undo[--d->undo_count];
+    d->when = u->old_when;
+    switch (u->kind) {
+    case UNDO_BYTES:
+        d->saved_count = u->saved;
+        memcpy(d->pages[u->index / SIM_PAGE_SECTORS].own + (u->index % SIM_PAGE_SECTORS) * BLK_SECTOR_BYTES,
+               d->saved + u->saved * BLK_SECTOR_BYTES, BLK_SECTOR_BYTES);
+        break;
+    case UNDO_UNIT:
+        d->chosen[u->index] = u->old;
+        if (u->old != CRASH_OPEN && u->old != HIDDEN)
+            put_version(d, u->index, u->old);
+        break;
+    case UNDO_ATOM:
+        d->atoms[u->index] = (uint8_t)u->old;
+        break;
+    case UNDO_LENGTH:
+        d->length = d->lengths_saved[--d->lengths_saved_count];
+        break;
+    }
+}
+
+void crash_disk_rewind(struct crash_disk *d, size_t mark)
+{
+    while (d->undo_count > mark)
+        undo_one(d);
+    if (!mark)
+        d->writes = d->flushes = 0;
+}
+
+uint32_t crash_disk_unit(const struct crash_disk *d, size_t unit)
+{
+    return d->chosen[unit] == HIDDEN ? CRASH_OPEN : d->chosen[unit];
+}
+
+uint32_t crash_disk_length_choice(const struct crash_disk *d)
+{
+    return d->length.choice;
+}
+
+bool crash_disk_atom_in(const struct crash_disk *d, size_t atom)
+{
+    return d->atoms[atom] == ATOM_IN;
+}
+
+const struct crash_space *crash_disk_space(const struct crash_disk *d)
+{
+    return d->space;
+}
+
+/* A length that still needs a witness exists no earlier than its earliest possible one. */
+uint32_t crash_disk_when(const struct crash_disk *d)
+{
+    uint32_t when = d->when;
+    if (d->length.resolved && d->length.need && follows_data(d))
+        for (size_t i = 0; i < d->provider_count; i++)
+            if (d->providers[i].end >= d->length.lo && provider_open(d, &d->providers[i]))
+                return d->providers[i].when > when ? d->providers[i].when : when;
+    return when;
+}
+
+/* Takes the earliest possible witness, then the durable version of everything else. */
+void crash_disk_settle(struct crash_disk *d)
+{
+    resolve_length(d, 1u << 12);
+    for (size_t i = 0; i < d->provider_count && d->length.need; i++) {
+        const struct provider *p = &d->providers[i];
+        if (p->end < d->length.lo || !provider_open(d, p))
+            continue;
+        if (p->atom != CRASH_NO_ATOM)
+            decide_atom(d, p->atom, true);
+        else if (crash_disk_allows(d, p->unit, p->version))
+            decide_unit(d, p->unit, p->version);
+    }
+    for (size_t i = 0; i < d->space->atom_count; i++)
+        decide_atom(d, i, false);
+    for (size_t u = 0; u < d->space->unit_count; u++)
+        for (uint32_t v = 0; d->chosen[u] == CRASH_OPEN; v++) {
+            assert(v < d->space->units[u].version_count);
+            if (crash_disk_allows(d, u, v))
+                decide_unit(d, u, v);
+        }
+}
+
+uint64_t crash_disk_writes(const struct crash_disk *d)
+{
+    return d->writes;
+}
+
+uint64_t crash_disk_flushes(const struct crash_disk *d)
+{
+    return d->flushes;
+}
+
+uint64_t crash_disk_allocations(const struct crash_disk *d)
+{
+    return d->allocations;
+}
