@@ -67,10 +67,10 @@ test: ## build and run all tests
 	@.ci/deps $(DEPS_BUILD) $(DEPS_TEST) --wanted $(DEPS_WANTED)
 	@$(MAKE) --no-print-directory run-tests
 
-# -k: what did not build is counted as failed by tests/run.sh, and does not hide the rest.
+# -k: what does not build does not hide the rest. It is counted as a failed test, also where an older binary is left.
 run-tests:
-	+@$(MAKE) --no-print-directory -k all tests || true
-	@BUILD=$(BUILD) CC="$(CC)" tests/run.sh $(UNIT_BINS) $(SCRIPTS)
+	+@BUILT=yes; $(MAKE) --no-print-directory -k all tests || BUILT=no; \
+	    BUILD=$(BUILD) BUILT=$$BUILT CC="$(CC)" tests/run.sh $(UNIT_BINS) $(SCRIPTS)
 
 lint: ## include directions, format, clang-tidy, cppcheck
 	@$(MAKE) --no-print-directory deps-lint
@@ -138,14 +138,15 @@ $(BUILD)/%.o: %.c $(BUILD)/flags
 # The schema is embedded by .incbin, which -MMD does not see.
 $(BUILD)/reports/schema.o: reports/schema.sql
 
+# q appends: r would let two files of one name, in two rooms, replace each other.
 $(BUILD)/libqedcrash.a: $(LIB_SRCS:%.c=$(BUILD)/%.o)
 	@rm -f $@
-	$(AR) rcs $@ $^
+	$(AR) qcs $@ $^
 
 $(BUILD)/tests/libhelpers.a: $(HELPER_SRCS:%.c=$(BUILD)/%.o)
 	@mkdir -p $(@D)
 	@rm -f $@
-	$(AR) rcs $@ $^
+	$(AR) qcs $@ $^
 
 $(BUILD)/qedcrash: $(MAIN:%.c=$(BUILD)/%.o) $(BUILD)/libqedcrash.a
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
@@ -155,7 +156,7 @@ $(UNIT_BINS): $(BUILD)/tests/%: $(BUILD)/tests/unit/%.o $(BUILD)/tests/libhelper
 
 compile_commands.json: Makefile FORCE ## for clangd and other tools
 	@printf '%s\n' $(SRCS) $(UNIT_ALL) | awk -v dir="$(CURDIR)" -v cmd='$(COMPILE)' 'BEGIN { printf "[" } \
-	    { printf "%s\n{\"directory\": \"%s\", \"file\": \"%s\", \"command\": \"%s -c %s\"}", NR > 1 ? "," : "", \
+	    { printf "%s\n{\"directory\": \"%s\", \"file\": \"%s\", \"command\": \"%s -c %s\"}", (NR > 1 ? "," : ""), \
 	      dir, $$1, cmd, $$1 } END { print "\n]" }' >$@
 
 -include $(SRCS:%.c=$(BUILD)/%.d) $(UNIT_ALL:%.c=$(BUILD)/%.d)

@@ -1,7 +1,8 @@
 #!/bin/bash
 # Runs the tests named (unit test programs and scripts), a few at a time, and prints them in the order given.
 # Exit 77 of a test is a skip; the last line of its stdout is the reason. The closing line stands alone:
-# "N passed, N failed, N skipped". Environment: BUILD, TEST_TIMEOUT (seconds for one test).
+# "N passed, N failed, N skipped". Environment: BUILD, BUILT (no: the build failed, which counts as a failed test),
+# TEST_TIMEOUT (seconds for one test).
 set -u
 
 export BUILD=${BUILD:-build}
@@ -53,6 +54,10 @@ for t in "$@"; do
         ;;
     esac
 done
+if [ "${BUILT:-yes}" = no ]; then
+    failed=$((failed + 1))
+    echo "FAIL  the build (see above); tests may have run older binaries"
+fi
 echo
 echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
