@@ -437,6 +437,32 @@ static void test_library(void **state)
     assert_true(count >= 11);
 }
 
+/* Every example of the manual that has an image is a scenario. */
+static void test_manual(void **state)
+{
+    FILE *f = fopen("docs/scenarios.md", "r");
+    char line[300], block[4000] = "";
+    unsigned count = 0;
+    bool more = true;
+    (void)state;
+
+    assert_non_null(f);
+    while (more) {
+        more = fgets(line, sizeof(line), f);
+        if (more && strncmp(line, "    ", 4) == 0) {
+            strncat(block, line, sizeof(block) - strlen(block) - 1);
+            continue;
+        }
+        if (strstr(block, "image   size=1M")) {
+            scenario_free(parse_ok(block));
+            count++;
+        }
+        block[0] = '\0';
+    }
+    fclose(f);
+    assert_int_equal(count, 4);
+}
+
 static void test_expectation(void **state)
 {
     struct scenario *s = parse_ok(IMAGE "expect safe\nexpect design=v2 unsafe\nexpect design=v2 disk=ordered safe\n"
@@ -684,21 +710,14 @@ static void test_nearest(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_contract),
-        cmocka_unit_test(test_defaults_and_spellings),
-        cmocka_unit_test(test_names),
-        cmocka_unit_test(test_words),
-        cmocka_unit_test(test_numbers),
-        cmocka_unit_test(test_growth),
-        cmocka_unit_test(test_places),
-        cmocka_unit_test(test_no_text),
-        cmocka_unit_test(test_long_path),
-        cmocka_unit_test(test_load),
-        cmocka_unit_test(test_library),
-        cmocka_unit_test(test_expectation),
-        cmocka_unit_test(test_random_round_trip),
-        cmocka_unit_test(test_mutations),
-        cmocka_unit_test(test_sizes),
+        cmocka_unit_test(test_contract),    cmocka_unit_test(test_defaults_and_spellings),
+        cmocka_unit_test(test_names),       cmocka_unit_test(test_words),
+        cmocka_unit_test(test_numbers),     cmocka_unit_test(test_growth),
+        cmocka_unit_test(test_places),      cmocka_unit_test(test_no_text),
+        cmocka_unit_test(test_long_path),   cmocka_unit_test(test_load),
+        cmocka_unit_test(test_library),     cmocka_unit_test(test_manual),
+        cmocka_unit_test(test_expectation), cmocka_unit_test(test_random_round_trip),
+        cmocka_unit_test(test_mutations),   cmocka_unit_test(test_sizes),
         cmocka_unit_test(test_nearest),
     };
 
