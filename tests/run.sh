@@ -5,6 +5,7 @@
 # TEST_TIMEOUT (seconds for one test).
 set -u
 
+unset MAKEFLAGS MAKELEVEL MFLAGS # a test that calls make starts anew
 export BUILD=${BUILD:-build}
 export QEDCRASH=${QEDCRASH:-$PWD/$BUILD/qedcrash}
 export TEST_TIMEOUT=${TEST_TIMEOUT:-280}
