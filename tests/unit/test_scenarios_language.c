@@ -13,6 +13,7 @@
 #include "scenarios/scenario.h"
 #include "scenarios/words.h"
 #include "simdisk/sim_loop.h"
+#include "tests/unit/test_scenarios_random.h"
 
 #define IMAGE "image size=1M cluster=4K table=2\n"
 
@@ -481,153 +482,11 @@ static void test_expectation(void **state)
 
 /* ---- properties ---- */
 
-static uint64_t below(uint64_t *rng, uint64_t n)
-{
-    return sim_rng_next(rng) % n;
-}
-
-/* What a valid random scenario has to remember. */
-struct random_text {
-    FILE *f;
-    uint64_t rng, size;
-    bool crashed;
-    bool flying[6];
-};
-
-static void random_range(struct random_text *r, const char *word)
-{
-    static const char *const forms[] = {"%s %" PRIu64 " %" PRIu64, "%s 0x%" PRIx64 "\t%" PRIu64};
-    uint64_t first = below(&r->rng, r->size / 512), count = 1 + below(&r->rng, r->size / 512 - first);
-
-    fprintf(r->f, forms[below(&r->rng, 2)], word, first * 512, (count > 4096 ? 4096 : count) * 512);
-}
-
-static void random_request(struct random_text *r)
-{
-    static const char *const words[] = {"write", "read", "zero", "discard"};
-    uint64_t pick = below(&r->rng, 5);
-
-    if (pick == 4)
-        fprintf(r->f, "flush");
-    else
-        random_range(r, words[pick]);
-}
-
-static void random_aio(struct random_text *r)
-{
-    uint64_t n = below(&r->rng, 6);
-
-    if (r->flying[n]) {
-        fprintf(r->f, below(&r->rng, 2) ? "wait n%" PRIu64 : "cancel n%" PRIu64, n);
-        r->flying[n] = false;
-        return;
-    }
-    fprintf(r->f, "aio n%" PRIu64 " ", n);
-    random_request(r);
-    r->flying[n] = true;
-}
-
-static void random_statement(struct random_text *r)
-{
-    char size[24];
-
-    switch (below(&r->rng, 9)) {
-    case 0:
-        random_aio(r);
-        break;
-    case 1:
-        fprintf(r->f, "wait all");
-        memset(r->flying, 0, sizeof(r->flying));
-        break;
-    case 2:
-        fprintf(r->f, "sleep %" PRIu64 "%s", 1 + below(&r->rng, 5000), below(&r->rng, 2) ? "ms" : "ns");
-        break;
-    case 3:
-        r->size += 512 * below(&r->rng, 3000);
-        fprintf(r->f, "truncate %s", scn_format_size(r->size, size, sizeof(size)));
-        break;
-    case 4:
-        if (r->crashed)
-            random_request(r);
-        else
-            fprintf(r->f, "inject %s %s%s after=%" PRIu64,
-                    blk_event_name((enum blk_event)(1 + below(&r->rng, BLK_EVENT_COUNT - 1))),
-                    below(&r->rng, 2) ? "EIO" : "ENOSPC", below(&r->rng, 2) ? " once" : "", below(&r->rng, 4));
-        break;
-    case 5:
-        if (below(&r->rng, 2)) {
-            fprintf(r->f, "rebase none");
-        } else {
-            fprintf(r->f, "close\nopen ro");
-            memset(r->flying, 0, sizeof(r->flying));
-        }
-        if (below(&r->rng, 4) == 0)
-            fprintf(r->f, "\nreopen rw");
-        break;
-    default:
-        random_request(r);
-        break;
-    }
-    fprintf(r->f, "%s\n", below(&r->rng, 4) ? "" : " # why");
-}
-
-static void random_expect(struct random_text *r)
-{
-    if (below(&r->rng, 2))
-        fprintf(r->f, "expect design=%s ", qed_designs[below(&r->rng, qed_design_count)].name);
-    else
-        fprintf(r->f, "expect ");
-    if (below(&r->rng, 2))
-        fprintf(r->f, "disk=%s ", sim_disk_models[below(&r->rng, sim_disk_model_count)].name);
-    if (below(&r->rng, 2))
-        fprintf(r->f, "safe\n");
-    else
-        fprintf(r->f, "unsafe %s\n",
-                below(&r->rng, 2)
-                    ? verdict_class_name((enum verdict_class)(1 + below(&r->rng, VERDICT_CLASS_COUNT - 1)))
-                    : "");
-}
-
-static char *random_scenario(uint64_t seed)
-{
-    struct random_text r = {.rng = seed};
-    char *text;
-    size_t size;
-    uint64_t n;
-
-    r.f = open_memstream(&text, &size);
-    r.size = 512 * (1 + below(&r.rng, 10000));
-    if (below(&r.rng, 2))
-        fprintf(r.f, "title random %" PRIu64 "\n", seed);
-    fprintf(r.f, "image size=%" PRIu64 " cluster=%u table=%u\n", r.size, 4096u << below(&r.rng, 6),
-            2u << below(&r.rng, 4));
-    if (below(&r.rng, 2))
-        fprintf(r.f, "backing size=%" PRIu64 " fill=%s\n", 512 * (1 + below(&r.rng, 10000)),
-                below(&r.rng, 2) ? "zero" : "tagged");
-    for (n = below(&r.rng, 3); n > 0; n--) {
-        random_range(&r, "prepare write");
-        fputc('\n', r.f);
-    }
-    for (n = below(&r.rng, 20); n > 0; n--)
-        random_statement(&r);
-    if (below(&r.rng, 3) == 0) {
-        fprintf(r.f, "kill\ncrash\n");
-        r.crashed = true;
-        memset(r.flying, 0, sizeof(r.flying));
-        for (n = below(&r.rng, 6); n > 0; n--)
-            random_statement(&r);
-    }
-    for (n = below(&r.rng, 4); n > 0; n--)
-        random_expect(&r);
-    fclose(r.f);
-    return text;
-}
-
 static void test_random_round_trip(void **state)
 {
     (void)state;
     for (uint64_t seed = 1; seed <= 2000; seed++) {
-        char *text = random_scenario(seed);
+        char *text = scn_random_text(seed);
         struct scenario *s = parse_ok(text);
 
         assert_round_trip(s);
@@ -650,11 +509,11 @@ static void test_mutations(void **state)
         struct scn_error err = {""};
 
         memcpy(text, contract, sizeof(contract));
-        for (uint64_t n = 1 + below(&rng, 3); n > 0; n--) {
-            size_t at = below(&rng, length - 8);
+        for (uint64_t n = 1 + scn_random_below(&rng, 3); n > 0; n--) {
+            size_t at = scn_random_below(&rng, length - 8);
 
-            if (below(&rng, 2)) {
-                text[at] = bytes[below(&rng, sizeof(bytes))];
+            if (scn_random_below(&rng, 2)) {
+                text[at] = bytes[scn_random_below(&rng, sizeof(bytes))];
             } else {
                 memmove(text + at, text + at + 4, length - at - 4);
                 length -= 4;
