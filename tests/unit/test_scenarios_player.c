@@ -12,6 +12,10 @@
 #include "scenarios/runner.h"
 #include "tests/unit/test_scenarios_random.h"
 
+#ifndef RANDOM_SCENARIOS
+#define RANDOM_SCENARIOS 400
+#endif
+
 #define IMAGE    "image size=1M cluster=4K table=2\n"
 #define BACKED   IMAGE "backing size=1M\n"
 #define PREPARED IMAGE "prepare write 0 4K\n"
