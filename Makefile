@@ -89,8 +89,8 @@ lint-tidy:
 
 # uninitvar: wrong about addresses taken; both compilers and the sanitizers watch over that.
 lint-cppcheck:
-	@cppcheck --quiet -j $$(nproc) --std=c11 --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
-	    --suppress=missingIncludeSystem --suppress=uninitvar -D__linux__ -D_GNU_SOURCE -I. $(SRCS)
+	@cppcheck --quiet -j $$(nproc) --std=c11 --enable=warning,performance,portability --inline-suppr \
+	    --error-exitcode=1 --suppress=missingIncludeSystem --suppress=uninitvar -D__linux__ -D_GNU_SOURCE -I. $(SRCS)
 
 format: ## rewrite all sources in the house style
 	clang-format -i $(STYLED)

@@ -11,12 +11,14 @@ struct render_options {
     unsigned width; /* columns of the terminal; 0: 100 */
 };
 
-/* `qedcrash run`: each cell a line, each finding its story and its repro line. */
+/* `qedcrash run`: each cell a line, each finding its repro line, and its story where it is the first of its class and
+ * missing order in the cell (all of them when verbose). Ends with a line to paste where there was a finding. */
 int render_run(struct store *s, FILE *out, const struct render_options *o, struct store_error *err);
 /* `qedcrash matrix`: a table scenario x design (one block per disk model), then the findings, shortest repro each, then
- * the summary. */
+ * the summary; and with a line to paste where something was unexpected. */
 int render_matrix(struct store *s, FILE *out, const struct render_options *o, struct store_error *err);
-/* The object of CLI.md; one line, built by SQLite's JSON functions, in a fixed order. */
+/* The object of CLI.md; one line, built by SQLite's JSON functions, in a fixed order. Skipped cells are
+ * not among "cells", whose verdict is safe or unsafe, but in a list "skipped" at the end. */
 int render_json(struct store *s, FILE *out, struct store_error *err);
 
 #endif

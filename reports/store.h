@@ -25,7 +25,8 @@ struct store_campaign {
 };
 
 /* path NULL: in memory. Creates the schema in an empty file. 0, or -errno with err: a store of a newer schema, a file
- * that is no store, a read-only or full disk each get one clear sentence. */
+ * that is no store, a read-only or full disk each get one clear sentence. An existing store gains one more campaign.
+ * campaign NULL: reads the newest campaign of an existing store and never writes (path must not be NULL then). */
 int store_open(const char *path, const struct store_campaign *campaign, struct store **out, struct store_error *err);
 /* Commits and closes; 0 or -errno (a full disk shows here at the latest). */
 int store_close(struct store *s, struct store_error *err);
@@ -67,9 +68,14 @@ struct store_cell {
     size_t finding_count;
 };
 
+/* The same (scenario, design, disk, schedule) again replaces the cell and its findings. A cell that fails leaves nothing
+ * of itself behind; -ENOSPC when the disk is full: cells not yet committed may be lost then, those before are kept.
+ * All numbers must be below 2^63. */
 int store_put_cell(struct store *s, const struct store_cell *cell, struct store_error *err);
 int store_put_canaries(struct store *s, unsigned caught, unsigned of, struct store_error *err);
 
+/* `cells` are those judged: safe + unsafe; the skipped are counted beside them. `unexpected`: cells not as expected,
+ * safe ones too; `unexpected_findings`: the findings in such cells. */
 struct store_summary {
     uint64_t cells, safe, unsafe, skipped, incomplete, unexpected, findings, unexpected_findings;
     unsigned canaries_caught, canaries_of;

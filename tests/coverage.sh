@@ -20,7 +20,8 @@ for room in "$@"; do
                 ours && $2 + 0 > 0 && $1 !~ /-/ { lines++; if ($1 !~ /#|=/) hit++ }
                 END { print source, hit + 0, lines + 0 }'
     done | awk -v room="$room" -v percent="$percent" '
-        { hit += $2; lines += $3; if ($3 && $2 / $3 < percent / 100) low = low sprintf("    %5.1f %%  %s\n", 100 * $2 / $3, $1) }
+        { hit += $2; lines += $3 }
+        $3 && $2 / $3 < percent / 100 { low = low sprintf("    %5.1f %%  %s\n", 100 * $2 / $3, $1) }
         END {
             share = lines ? 100 * hit / lines : 0
             printf "%5.1f %%  %s/ (%d of %d lines)\n%s", share, room, hit, lines, low
