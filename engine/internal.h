@@ -68,7 +68,8 @@ struct qed {
     bool plugged;                               /* the mark is being cleared: nobody may start to allocate */
     struct qed_req *asleep_first, *asleep_last; /* waiting for the mark or for the plug, by req->lock_next */
     struct blk_timer timer;
-    bool unflushed; /* written since the last flush */
+    uint32_t writing;         /* writes of requests in flight */
+    bool unflushed; /* written, and not covered by a flush submitted since */
     bool wrote;     /* written since open */
     struct qed_freed *freed;
     size_t freed_count, freed_cap;

@@ -30,13 +30,21 @@ void qed_file_read(struct qed_req *r, enum blk_event event, uint64_t offset, con
     r->q->file->ops->readv(r->q->file, offset, iov, niov, qed_req_io_done, r);
 }
 
+static void write_completed(void *opaque, int ret)
+{
+    struct qed_req *r = opaque;
+    r->q->writing--;
+    qed_req_io_done(r, ret);
+}
+
 void qed_file_write(struct qed_req *r, enum blk_event event, uint64_t offset, const struct iovec *iov, int niov,
                     qed_step *next)
 {
     r->next = next;
     r->q->unflushed = r->q->wrote = true;
+    r->q->writing++;
     qed_announce(r->q, event);
-    r->q->file->ops->writev(r->q->file, offset, iov, niov, qed_req_io_done, r);
+    r->q->file->ops->writev(r->q->file, offset, iov, niov, write_completed, r);
 }
 
 static void flush_completed(struct qed_req *r, int ret)
@@ -50,7 +58,8 @@ void qed_file_flush(struct qed_req *r, qed_step *next)
 {
     r->after_flush = next;
     r->next = flush_completed;
-    r->q->unflushed = false; /* what is written from here on is not covered */
+    /* What is still being written now, and what is written from here on, is not covered. */
+    r->q->unflushed = r->q->writing > 0;
     qed_announce(r->q, BLK_EVENT_FLUSH_TO_DISK);
     r->q->file->ops->flush(r->q->file, qed_req_io_done, r);
 }
@@ -126,7 +135,7 @@ int qed_write_sync(struct qed *q, enum blk_event event, uint64_t offset, const v
 
 int qed_flush_sync(struct qed *q)
 {
-    q->unflushed = false;
+    q->unflushed = q->writing > 0;
     qed_announce(q, BLK_EVENT_FLUSH_TO_DISK);
     int ret = qed_dev_flush(q->file, q->file->loop);
     if (ret)

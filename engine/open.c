@@ -118,10 +118,17 @@ static int find_end_by_scan(struct qed *q, struct qed_error *err)
     return 0;
 }
 
+/* The exact length is one more thing a crash leaves open: only designs that act on it ask. */
+static bool tail_matters(const struct qed *q)
+{
+    return q->design->tail != QED_TAIL_ROUND_DOWN || q->design->data_flush == QED_DATA_FLUSH_REUSE ||
+           q->design->zero_fill == QED_ZERO_FILL_SKIP_NEW_SPACE;
+}
+
 /* Ordering point "tail": the last, partial cluster of the file. Rounding down hands its bytes to the next allocation. */
 static int settle_tail(struct qed *q, struct qed_error *err)
 {
-    if (q->read_only || !q->file->ops->resize || q->design->tail == QED_TAIL_ROUND_DOWN)
+    if (q->read_only || !q->file->ops->resize || !tail_matters(q))
         return 0;
     uint64_t exact;
     int ret = q->file->ops->length(q->file, 1, &exact);
@@ -130,6 +137,10 @@ static int settle_tail(struct qed *q, struct qed_error *err)
     if (exact == q->file_size)
         return 0;
     q->report.tail_partial = true;
+    if (q->design->tail == QED_TAIL_ROUND_DOWN) {
+        q->used_below = q->file_size + q->g.cluster_bytes;
+        return 0;
+    }
     if (q->design->tail == QED_TAIL_ROUND_UP) {
         q->file_size += q->g.cluster_bytes;
         return 0;

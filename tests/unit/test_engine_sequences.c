@@ -192,20 +192,21 @@ static void test_S6_guest_flush(void **state)
     }
 }
 
+/* Dropping a flush when nothing was written is QEMU's block layer above the driver (spec 8); the engine never does. */
 static void test_S6_flush_with_nothing_written(void **state)
 {
-    struct kit k;
-
     (void)state;
-    fresh(&k, "upstream");
-    ok(kit_flush(&k));
-    kit_log(&k, "");
-    ok(kit_write(&k, 0, C, 0xaa));
-    ok(kit_flush(&k));
-    kit_log_clear(&k);
-    ok(kit_flush(&k));
-    kit_log(&k, "");
-    kit_end(&k);
+    FOR_BOTH(design)
+    {
+        struct kit k;
+
+        fresh(&k, *design);
+        ok(kit_flush(&k));
+        kit_log(&k, "F");
+        kit_close(&k);
+        kit_log(&k, "");
+        kit_end(&k);
+    }
 }
 
 static void test_S7_close_marked(void **state)
