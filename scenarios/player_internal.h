@@ -33,7 +33,8 @@ struct player {
     bool started; /* the first open has been tried */
     bool lost;    /* the image could not be opened: its statements are skipped */
     bool stuck;
-    bool rebased; /* since the last open: the chain is as it was until the next one */
+    bool rebased;           /* and not closed since: the chain is as it was */
+    uint32_t rebase_handle; /* the promise's */
     bool dirty_after_clean;
     struct player_req *requests; /* queued, in flight, or done and not yet reaped */
     struct run_live_finding *live;

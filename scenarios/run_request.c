@@ -84,18 +84,6 @@ struct run_live_finding *player_find(struct player *p, enum verdict_class class,
 
 /* ---- the guest reads ---- */
 
-/* After `rebase none` the chain stays open until close: until then a sector never written may still show the backing
- * file, whatever a flush has made durable. */
-static bool still_backed(const struct player *p, uint64_t sector, const uint8_t *bytes)
-{
-    struct tag tag;
-
-    if (!p->rebased || promise_written(p->env.promise, sector))
-        return false;
-    tag_identify(bytes, &tag);
-    return tag.kind == TAG_BACKING && tag.sector == sector;
-}
-
 /* One finding per guest cluster: its first wrong sector. */
 static void judge_contents(const struct player_req *req, uint32_t when)
 {
@@ -109,7 +97,7 @@ static void judge_contents(const struct player_req *req, uint32_t when)
         enum verdict_class class = promise_judge_live(p->env.promise, req->begin, when, first + i, bytes, &why);
         struct run_live_finding *f;
 
-        if (class == VERDICT_OK || (first + i) / cluster_sectors == last_cluster || still_backed(p, first + i, bytes))
+        if (class == VERDICT_OK || (first + i) / cluster_sectors == last_cluster)
             continue;
         last_cluster = (first + i) / cluster_sectors;
         f = player_find(p, class, when);

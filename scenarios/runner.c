@@ -71,11 +71,36 @@ static void open_image(struct player *p, const char *text, enum scn_mode mode, c
         player_story_end(p, guest_op, end, ret);
     p->lost = ret != 0;
     if (ret == 0) {
-        p->rebased = false;
         p->scans += qed_opened(p->image)->scanned;
     } else if (player_injected(p) == injected) {
         find_unopenable(p, text, &err, ret);
     }
+}
+
+/* A cluster written in part was filled from the backing file, and keeps those bytes when the name goes. */
+static bool filled_from_backing(const struct player *p)
+{
+    uint64_t unit = p->env.scenario->cluster_bytes / BLK_SECTOR_BYTES;
+    struct promise_range *ranges;
+    size_t count = promise_touched(p->env.promise, unit, &ranges);
+    bool filled = false;
+
+    for (size_t i = 0; i < count && !filled; i++) {
+        for (uint64_t k = 0; k < ranges[i].count && !filled; k++)
+            filled = !promise_written(p->env.promise, ranges[i].first_sector + k);
+    }
+    free(ranges);
+    return filled;
+}
+
+/* The chain of a rebased image stays open as it was until the image is closed: only then is the change over, and firm
+ * with the next flush (zeros and nothing else where nothing was written). But if a cluster holds a copy of the backing
+ * file's bytes, it stays open for ever which of the two a sector shows. */
+static void end_rebase(struct player *p)
+{
+    if (p->rebased && p->env.promise && !filled_from_backing(p))
+        promise_end(p->env.promise, player_now(p), p->rebase_handle, true);
+    p->rebased = false;
 }
 
 /* A successful close promises what a flush submitted with it would. */
@@ -90,8 +115,9 @@ static int close_image(struct player *p, const struct scn_stmt *stmt)
     begin = player_mark_begin(p, text, " submitted");
     if (stmt)
         guest_op = player_story_begin(p, stmt, begin, 0);
+    end_rebase(p);
     if (p->env.promise)
-        handle = promise_flush_begin(p->env.promise, begin);
+        handle = promise_flush_begin(p->env.promise, player_now(p));
     ret = qed_close(p->image);
     end = player_mark_end(p, text, ret, ret == 0);
     p->image = NULL;
@@ -143,6 +169,7 @@ static void kill_process(struct player *p, const struct scn_stmt *stmt)
 
     player_story_end(p, guest_op, player_now(p), 0);
     abandon_image(p);
+    end_rebase(p);
 }
 
 /* ---- the other statements that wait ---- */
@@ -167,42 +194,26 @@ static void truncate_image(struct player *p, const struct scn_stmt *stmt)
     player_story_end(p, guest_op, end, ret);
 }
 
-/* A cluster written in part was filled from the backing file, and keeps those bytes when the name goes. */
-static bool filled_from_backing(const struct player *p)
-{
-    uint64_t unit = p->env.scenario->cluster_bytes / BLK_SECTOR_BYTES;
-    struct promise_range *ranges;
-    size_t count = promise_touched(p->env.promise, unit, &ranges);
-    bool filled = false;
-
-    for (size_t i = 0; i < count && !filled; i++) {
-        for (uint64_t k = 0; k < ranges[i].count && !filled; k++)
-            filled = !promise_written(p->env.promise, ranges[i].first_sector + k);
-    }
-    free(ranges);
-    return filled;
-}
-
-/* The change is firm (zeros and nothing else where nothing was written) only if no cluster holds a copy of the backing
- * file's bytes; otherwise it stays open for ever which of the two a sector shows. */
+/* The promise learns at once that the change is under way, and that it is over only when the chain is gone (end_rebase). */
 static void rebase_image(struct player *p, const struct scn_stmt *stmt)
 {
     struct promise *promise = p->env.promise;
     struct qed_error err = {""};
-    uint32_t begin, end, handle = 0;
+    uint32_t begin, end;
     size_t guest_op;
+    bool first = !p->rebased;
     int ret;
 
     player_submit_queued(p, NULL);
     begin = player_mark_begin(p, stmt->text, " submitted");
     guest_op = player_story_begin(p, stmt, begin, 0);
-    if (promise)
-        handle = promise_rebase_begin(promise, begin);
-    p->rebased = true;
+    if (promise && first)
+        p->rebase_handle = promise_rebase_begin(promise, begin);
     ret = qed_change_backing(p->image, NULL, false, &err);
     end = player_mark_end(p, stmt->text, ret, false);
-    if (promise && (ret || !filled_from_backing(p)))
-        promise_end(promise, end, handle, ret == 0);
+    if (promise && first && ret)
+        promise_end(promise, end, p->rebase_handle, false);
+    p->rebased = !first || ret == 0;
     player_story_end(p, guest_op, end, ret);
 }
 

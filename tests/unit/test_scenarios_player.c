@@ -426,6 +426,27 @@ static void test_host_device(void **state)
     scenario_free(s);
 }
 
+/* What designs are known to do to a live guest: the 2010 ones cannot read beyond the end of the backing file, and the
+ * zero clusters of QEMU 7.2 are filled from the backing file when written in part. What follows a failed table write is
+ * anybody's guess where memory keeps what the disk refused. */
+static void assert_known_flaw(const struct scenario *s, const struct qed_design *design,
+                              const struct run_live_finding *f)
+{
+    bool injected = false;
+
+    for (size_t i = 0; i < s->stmt_count; i++)
+        injected = injected || s->stmts[i].op == SCN_INJECT;
+    if (injected && design->failed_table == QED_FAILED_TABLE_KEEP)
+        return;
+    assert_int_equal(f->class, VERDICT_WRONG_READ);
+    if (strcmp(f->found, "read failed: EIO") == 0)
+        assert_false(design->backing_clip);
+    else if (strncmp(f->found, "backing ", 8) == 0 && strncmp(f->expected, "zero", 4) == 0)
+        assert_true(design->native_zero && design->zero_cluster_fill == QED_ZERO_CLUSTER_FILL_BACKING);
+    else
+        fail_msg("%s: %s", design->name, f->why);
+}
+
 /* Anything goes, under any design, disk and schedule: the run ends, and the same run again is the same. */
 static void test_random(void **state)
 {
@@ -440,11 +461,8 @@ static void test_random(void **state)
         struct scn_error err;
 
         if (try_record(s, &take, &a, &err) == 0) {
-            /* The 2010 designs cannot read beyond the end of the backing file; nothing else goes wrong live. */
-            for (size_t i = 0; i < a.live_count; i++) {
-                assert_false(qed_design_find(take.design)->backing_clip);
-                assert_string_equal(a.live[i].found, "read failed: EIO");
-            }
+            for (size_t i = 0; i < a.live_count; i++)
+                assert_known_flaw(s, qed_design_find(take.design), &a.live[i]);
             record(s, &take, &b);
             assert_same_history(a.history, b.history);
             assert_int_equal(a.live_count, b.live_count);
@@ -646,35 +664,53 @@ static const struct blockdev_ops forgetful_ops = {
     .close = forgetful_close,
 };
 
+/* Plays what follows `crash` on that disk. */
+static void play_forgetful(struct life *life, struct forgetful *forgetful, struct sim_loop *loop, const char *text)
+{
+    struct player_env env;
+    struct scn_error err;
+
+    second_life(life, text);
+    env = *player_env(life->player);
+    player_destroy(life->player);
+    *forgetful = (struct forgetful){.blk = {.ops = &forgetful_ops, .loop = sim_loop_blk(loop)}, .below = life->disk};
+    env.disk = &forgetful->blk;
+    env.loop = loop;
+    life->player = player_create(&env);
+    assert_int_equal(player_run(life->player, life->r.crash_stmt, life->s->stmt_count, &err), 0);
+    assert_true(player_result(life->player).stuck);
+    assert_int_equal(player_result(life->player).live[0].class, VERDICT_STUCK);
+    assert_int_equal(player_result(life->player).live[0].guest_sector, 0);
+}
+
 static void test_stuck(void **state)
 {
+    static const char *const others[] = {
+        PREPARED "crash\naio a write 0 512\nwait a\nflush\n",
+        PREPARED "crash\naio a write 0 512\nwait all\nflush\n",
+        PREPARED "crash\naio a write 0 512\ncancel a\nflush\n",
+        PREPARED "crash\naio a write 0 512\nclose\nopen rw\n",
+        PREPARED "crash\naio a write 0 512\n",
+    };
     struct life life;
-    struct forgetful forgetful = {.blk = {.ops = &forgetful_ops}};
+    struct forgetful forgetful;
     struct sim_schedule fifo = {.number = 1};
     struct sim_loop *loop = sim_loop_create(&fifo);
-    struct player_env env;
     struct player_result result;
-    struct scn_error err;
     (void)state;
 
-    second_life(&life, PREPARED "crash\naio a write 0 512\nread 0 512\nwrite 512 512\nflush\n");
-    env = *player_env(life.player);
-    player_destroy(life.player);
-    forgetful.below = life.disk;
-    forgetful.blk.loop = sim_loop_blk(loop);
-    env.disk = &forgetful.blk;
-    env.loop = loop;
-    life.player = player_create(&env);
-    assert_int_equal(player_run(life.player, life.r.crash_stmt, life.s->stmt_count, &err), 0);
+    play_forgetful(&life, &forgetful, loop, PREPARED "crash\naio a write 0 512\nread 0 512\nwrite 512 512\nflush\n");
     result = player_result(life.player);
-    assert_true(result.stuck);
     assert_int_equal(result.live_count, 2);
-    assert_int_equal(result.live[0].class, VERDICT_STUCK);
-    assert_int_equal(result.live[0].guest_sector, 0);
     assert_int_equal(result.live[1].guest_sector, 1);
     assert_int_equal(result.guest_op_count, 3); /* the flush was never reached */
     assert_int_equal(result.guest_ops[2].end, HIST_NEVER);
     end_life(&life);
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+        play_forgetful(&life, &forgetful, loop, others[i]);
+        assert_int_equal(player_result(life.player).live_count, 1);
+        end_life(&life);
+    }
     sim_loop_destroy(loop);
 }
 
