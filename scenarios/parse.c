@@ -498,7 +498,7 @@ static struct scenario *new_scenario(const char *path)
 
 int scenario_parse(const char *path, const char *text, size_t length, struct scenario **out, struct scn_error *err)
 {
-    struct scn_error unwanted;
+    struct scn_error unwanted = {""};
     struct parser ps = {.label = path ? path : "scenario", .err = err ? err : &unwanted};
     int ret;
 
@@ -526,7 +526,7 @@ static int load_fail(const char *path, struct scn_error *err, int ret, const cha
 
 int scenario_load(const char *path, struct scenario **out, struct scn_error *err)
 {
-    struct scn_error unwanted;
+    struct scn_error unwanted = {""};
     FILE *f = fopen(path, "re");
     char *text;
     size_t n;

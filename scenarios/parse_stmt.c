@@ -1,7 +1,8 @@
 /* parse_stmt.c: one statement, and whether it makes sense after those before it.
  *
- * What is checked here is what no run could make sense of: a range outside the image, a name never started, a write to a
- * closed image. What may fail at run time (injected errors, an image that recovery cannot open) is part of the story.
+ * What is checked here is what no run could make sense of: a range outside the image, a name never started, a write
+ * to a closed image. What may fail at run time (injected errors, an image that recovery cannot open) is part of the
+ * story.
  */
 #include <errno.h>
 #include <inttypes.h>

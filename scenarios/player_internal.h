@@ -1,7 +1,7 @@
 /* player_internal.h: what the two halves of the player share.
  *
- *   run_request.c   one guest request: from queued to acknowledged, what the oracle is told of it, the turning of the loop
- *   runner.c    the statements
+ *   run_request.c   one guest request, what the oracle is told of it, the turning of the loop
+ *   runner.c        the statements
  */
 #ifndef SCENARIOS_PLAYER_INTERNAL_H
 #define SCENARIOS_PLAYER_INTERNAL_H

@@ -1,4 +1,5 @@
-/* record.c: the first life: the image is made and prepared, then the rest of the scenario is played on a recording disk.
+/* record.c: the first life: the image is made and prepared, then the rest of the scenario is played on a recording
+ * disk.
  *
  *   sim_pages ──qed_create──▶ prepare ... ──close──▶ base of the history ──recorder──▶ open, statements, power failure
  */
@@ -68,8 +69,8 @@ static int play_prepare(const struct player_env *env, size_t count, struct recor
     return ret;
 }
 
-/* Makes the image on `pages` and plays the first `count` statements on it; *length_bytes is the file's then. The loop is
- * only there for the timers an engine may set: the disk completes inline. */
+/* Makes the image on `pages` and plays the first `count` statements on it; *length_bytes is the file's then. The loop
+ * is only there for the timers an engine may set: the disk completes inline. */
 static int prepare(const struct scenario *s, const struct run_options *options, size_t count, struct sim_pages *pages,
                    struct recording *out, uint64_t *length_bytes, struct scn_error *err)
 {

@@ -1,7 +1,7 @@
 /* run_request.c: one guest request, from the queue to its acknowledgement; and the turning of the loop.
  *
- * The oracle must never be told less than the guest knew: a request begins at the position of its "submitted" mark, before
- * any of its I/O, and ends after its "acknowledged" mark, after all of it.
+ * The oracle must never be told less than the guest knew: a request begins at the position of its "submitted" mark,
+ * before any of its I/O, and ends after its "acknowledged" mark, after all of it.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -258,8 +258,8 @@ void player_submit_queued(struct player *p, const struct player_req *last)
 
 /* ---- turning the loop ---- */
 
-/* One step of the schedule (see runner.h). `waiting`, if not yet submitted, is an alternative of its own. false: there is
- * nothing to do. */
+/* One step of the schedule (see runner.h). `waiting`, if not yet submitted, is an alternative of its own. false:
+ * there is nothing to do. */
 static bool turn(struct player *p, struct player_req *waiting)
 {
     struct player_req *aio = next_queued(p, waiting);

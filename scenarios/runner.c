@@ -194,7 +194,8 @@ static void truncate_image(struct player *p, const struct scn_stmt *stmt)
     player_story_end(p, guest_op, end, ret);
 }
 
-/* The promise learns at once that the change is under way, and that it is over only when the chain is gone (end_rebase). */
+/* The promise learns at once that the change is under way, and that it is over only when the chain is gone
+ * (end_rebase). */
 static void rebase_image(struct player *p, const struct scn_stmt *stmt)
 {
     struct promise *promise = p->env.promise;

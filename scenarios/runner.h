@@ -10,9 +10,9 @@
  *   write, flush ...       player on a crashed disk, its clock a counter
  *
  * What a schedule may choose. An aio statement queues its request; a request that waits stands behind the queue. Each
- * turn of the loop takes one of: submit the next queued aio; submit the waiting request itself, if it is not yet; deliver
- * one pending completion. The alternatives are numbered in this order, so that the first in, first out schedule (always
- * 0) submits everything at once and in order. Where there is one alternative there is no choice.
+ * turn of the loop takes one of: submit the next queued aio; submit the waiting request itself, if it is not yet;
+ * deliver one pending completion. The alternatives are numbered in this order, so that the first in, first out
+ * schedule (always 0) submits everything at once and in order. Where there is one alternative there is no choice.
  */
 #ifndef SCENARIOS_RUNNER_H
 #define SCENARIOS_RUNNER_H
@@ -74,9 +74,9 @@ struct player *player_create(const struct player_env *env);
 void player_destroy(struct player *p);
 /* Runs statements [from, to), then submits what is queued and delivers all that is pending; the image stays as it is.
  * The first call opens the image, read-write, unless its first statement is an open. A request that fails is part of
- * the story, and so is an image that cannot be opened (a live finding, unless an error was injected; statements that need
- * it are then skipped). Returns 0, or -errno with err when the run itself cannot go on (a statement that makes no sense at
- * that place: a write while closed). A request that never completes is a finding and ends the run. */
+ * the story, and so is an image that cannot be opened (a live finding, unless an error was injected; statements that
+ * need it are then skipped). Returns 0, or -errno with err when the run itself cannot go on (a statement that makes
+ * no sense at that place: a write while closed). A request that never completes is a finding and ends the run. */
 int player_run(struct player *p, size_t from, size_t to, struct scn_error *err);
 /* Closes the image if it is open, as the statement does; qed_close()'s return value. */
 int player_close(struct player *p);

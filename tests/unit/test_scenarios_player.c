@@ -298,8 +298,8 @@ static void test_injected_error(void **state)
     scenario_free(s);
 }
 
-/* What injected errors leave behind may fail to open, or read wrongly: that is for the findings to say. Here: the run goes
- * on whatever fails, and statements that have lost their image are skipped. */
+/* What injected errors leave behind may fail to open, or read wrongly: that is for the findings to say. Here: the run
+ * goes on whatever fails, and statements that have lost their image are skipped. */
 static void test_open_fails(void **state)
 {
     struct scenario *s = parse(PREPARED "close\ninject header_read EIO once\nopen rw\nwrite 0 512\naio a flush\n"
