@@ -160,10 +160,26 @@ static void fill_written(struct qed_req *r, int ret)
     r->after_fill(r, ret);
 }
 
+/* A postfill that is not written must not leave the file ending inside its cluster: to the next open a partial last
+ * cluster does not exist. */
+static int cover_skipped_fill(struct qed_req *r)
+{
+    struct blockdev *file = r->q->file;
+    uint64_t length, end = r->fill_file + r->fill_bytes;
+    if (!file->ops->resize || (end & (r->q->g.cluster_bytes - 1)))
+        return 0;
+    int ret = file->ops->length(file, 1, &length);
+    if (ret || length >= end)
+        return ret;
+    r->q->unflushed = r->q->wrote = true;
+    qed_announce(r->q, BLK_EVENT_TRUNCATE);
+    return file->ops->resize(file, end);
+}
+
 static void fill_read(struct qed_req *r, int ret)
 {
     if (ret || fill_skipped(r)) {
-        fill_written(r, ret);
+        fill_written(r, ret ? ret : cover_skipped_fill(r));
         return;
     }
     r->filled = true;
@@ -252,6 +268,7 @@ static bool enter(struct qed_req *r)
     if (!r->counted) {
         r->counted = true;
         q->allocating++;
+        q->allocations++;
     }
     qed_mark_timer_cancel(q);
     return true;

@@ -64,6 +64,7 @@ struct qed {
     struct qed_table_lock *locks;
     struct qed_req *requests; /* all in flight */
     uint32_t allocating;      /* requests between their first allocation and their end */
+    uint64_t allocations;     /* how many ever began to */
     enum qed_mark_state mark;
     bool plugged;                               /* the mark is being cleared: nobody may start to allocate */
     struct qed_req *asleep_first, *asleep_last; /* waiting for the mark or for the plug, by req->lock_next */
@@ -141,7 +142,8 @@ struct qed_req {
     uint8_t *sector_buf; /* table sectors or header under way */
     uint64_t old_entry, old_step;
     uint64_t entry, entry_step;
-    qed_step *after_mark, *after_link, *after_flush;
+    qed_step *after_mark, *after_link, *after_flush, *after_clear;
+    uint64_t quiet_at; /* q->allocations when its flush was submitted and nobody else was allocating */
 
     /* Map. */
     enum qed_map_kind *map_kind;
@@ -236,6 +238,8 @@ int qed_mark_clear_sync(struct qed *q);
  * metadata has just completed. */
 void qed_mark_clear_in(struct qed_req *r, bool flushed, qed_step *after);
 int qed_header_write_sync(struct qed *q);
+/* Directly before r submits the flush after which it would clear the mark. */
+void qed_mark_note_flush(struct qed_req *r);
 bool qed_clears_on(const struct qed *q, enum qed_clear_on when);
 
 /* --- open.c --- */

@@ -112,6 +112,7 @@ static void l1_flushed(struct qed_req *r, int ret)
 /* Ordering point "need-check-clear" on an L1 update. */
 static void clear_after_l1(struct qed_req *r)
 {
+    qed_mark_note_flush(r);
     if (!qed_clears_on(r->q, QED_CLEAR_ON_L1_UPDATE))
         link_finish(r, 0);
     else if (r->q->design->clear_order == QED_CLEAR_AFTER_FLUSH)

@@ -116,7 +116,7 @@ static void clear_finish(struct qed_req *r, int ret)
 {
     r->q->plugged = false;
     qed_wake_sleepers(r->q);
-    r->after_link(r, ret);
+    r->after_clear(r, ret);
 }
 
 static void clear_written(struct qed_req *r, int ret)
@@ -129,17 +129,34 @@ static void clear_written(struct qed_req *r, int ret)
         clear_finish(r, ret);
 }
 
+/* Somebody besides r is allocating. */
+static bool others_allocate(const struct qed_req *r)
+{
+    return r->q->allocating > (r->counted ? 1u : 0u);
+}
+
+void qed_mark_note_flush(struct qed_req *r)
+{
+    r->quiet_at = others_allocate(r) ? UINT64_MAX : r->q->allocations;
+}
+
+/* Does the flush r has waited for cover all that the mark vouches for? Not what was allocated while it was under way. */
+static bool flush_covers(const struct qed_req *r)
+{
+    return r->q->design->clear_order != QED_CLEAR_AFTER_FLUSH || r->quiet_at == r->q->allocations;
+}
+
 void qed_mark_clear_in(struct qed_req *r, bool flushed, qed_step *after)
 {
     struct qed *q = r->q;
     /* The mark vouches for allocations under way too: while there are any besides our own, it stays. */
-    if (q->mark != QED_MARK_SET || q->plugged || q->allocating > (r->counted ? 1u : 0u)) {
+    if (q->mark != QED_MARK_SET || q->plugged || others_allocate(r) || !flush_covers(r)) {
         after(r, 0);
         return;
     }
     q->plugged = true;
     remember(q, false);
-    r->after_link = after;
+    r->after_clear = after;
     r->trailing_flush = !flushed;
     write_header(r, clear_written);
 }
@@ -175,6 +192,7 @@ static void timer_start(struct qed_req *r, int ret)
 {
     (void)ret;
     r->q->plugged = true;
+    qed_mark_note_flush(r);
     /* Ordering point "need-check-clear", after a flush: the tables before the mark goes. Else a crash may find tables half
      * written and no mark. */
     if (r->q->design->clear_order == QED_CLEAR_AFTER_FLUSH)

@@ -380,6 +380,7 @@ static void flush_submit(struct qed_req *r, int ret)
         return;
     }
     r->clock = ++r->q->flush_clock;
+    qed_mark_note_flush(r);
     qed_file_flush(r, flush_done);
 }
 
