@@ -426,6 +426,10 @@ static void decide_own_length(struct crash_disk *d, uint32_t index)
 static void resolve_own_length(struct crash_disk *d)
 {
     uint32_t n = (uint32_t)d->space->length_count;
+    if (d->length.choice != CRASH_OPEN) { /* set by hand */
+        decide_own_length(d, d->length.choice);
+        return;
+    }
     d->alternatives = grow_to(d, d->alternatives, n, &d->alternative_cap, sizeof(*d->alternatives));
     for (uint32_t i = 0; i < n; i++)
         d->alternatives[i] = i;
@@ -781,17 +785,7 @@ void crash_disk_set_unit(struct crash_disk *d, size_t unit, uint32_t version)
 void crash_disk_set_atom(struct crash_disk *d, size_t atom, bool in)
 {
     assert(!d->undo_count);
-    const struct crash_atom *a = &d->space->atoms[atom];
     d->atoms[atom] = in ? ATOM_IN : ATOM_OUT;
-    for (uint32_t i = 0; i < a->unit_count; i++) {
-        uint32_t version = 0;
-        for (uint32_t v = 1; v < d->space->units[a->units[i]].version_count; v++) {
-            uint32_t other = crash_unit_version(d->space, a->units[i], v)->atom;
-            if (other != CRASH_NO_ATOM && d->atoms[other] == ATOM_IN)
-                version = v;
-        }
-        crash_disk_set_unit(d, a->units[i], version);
-    }
 }
 
 void crash_disk_set_length(struct crash_disk *d, size_t length_index)

@@ -39,8 +39,9 @@ struct blockdev *crash_disk_blk(struct crash_disk *d);
 /* Stands over this space from now on (which must outlive it), everything open, chooser for what is read. */
 void crash_disk_load(struct crash_disk *d, const struct crash_space *space, struct crash_chooser *chooser);
 
-/* Setting by hand, for enumeration; only while nothing has been written or chosen. Where atoms decide, set the atoms, and
- * crash_disk_set_atom keeps the units in step. All of it must be set before the disk is used without a chooser. */
+/* Setting by hand, for enumeration; only while nothing has been written or chosen. Setting an atom does not touch the
+ * units it has versions in: crash_state.c keeps them in step. All must be set before the disk is used without a chooser.
+ */
 void crash_disk_set_unit(struct crash_disk *d, size_t unit, uint32_t version);
 void crash_disk_set_atom(struct crash_disk *d, size_t atom, bool in);
 void crash_disk_set_length(struct crash_disk *d, size_t length_index);

@@ -1,0 +1,96 @@
+/* canary.c: see canary.h. Each canary is a small scenario, the careful design with one thing taken away (or a disk that
+ * lies), and the class that must come of it. */
+#include "harness/canary.h"
+
+#include <string.h>
+
+#include "harness/cell.h"
+
+static const char cow[] = "image size=1M cluster=4K table=2\n"
+                          "backing size=1M\n"
+                          "prepare write 0 4K\n"
+                          "write 4608 512\n"
+                          "flush\n";
+static const char new_table[] = "image size=1M cluster=4K table=2\n"
+                                "write 0 4K\n"
+                                "flush\n";
+static const char overwrite[] = "image size=1M cluster=4K table=2\n"
+                                "prepare write 0 4K\n"
+                                "write 0 512\n"
+                                "flush\n";
+
+static void no_data_flush(struct qed_design *d)
+{
+    d->data_flush = QED_DATA_FLUSH_NEVER;
+}
+
+static void no_l1_flush(struct qed_design *d)
+{
+    d->l1_flush = false;
+}
+
+static void mark_cleared_first(struct qed_design *d)
+{
+    d->data_flush = QED_DATA_FLUSH_NEVER;
+    d->clear_on = QED_CLEAR_ON_L1_UPDATE;
+    d->clear_order = QED_CLEAR_WITHOUT_FLUSH;
+}
+
+static void nothing(struct qed_design *d)
+{
+    (void)d;
+}
+
+static const struct canary {
+    const char *what;
+    const char *scenario;
+    void (*plant)(struct qed_design *d);
+    const char *disk;
+} canaries[] = {
+    {"no flush between the copied bytes and the L2 entry", cow, no_data_flush, "ssd"},
+    {"no flush between a new L2 table and the L1 entry", new_table, no_l1_flush, "hostdev"},
+    {"the mark cleared before the tables are durable", new_table, mark_cleared_first, "ssd"},
+    {"a disk whose flush does nothing", overwrite, nothing, "liar"},
+};
+
+static int run_one(const struct canary *c, bool *caught)
+{
+    struct scenario *s;
+    struct scn_error err;
+    struct store_error store_err;
+    struct store *store;
+    struct store_campaign campaign = {.version = "canary", .seed = 1, .command = "canary"};
+    int ret = scenario_parse("canary.scn", c->scenario, strlen(c->scenario), &s, &err);
+    if (ret)
+        return ret;
+    struct qed_design design = *qed_design_find("careful");
+    c->plant(&design);
+    ret = store_open(NULL, &campaign, &store, &store_err);
+    if (!ret) {
+        struct cell_options o = {.explore = EXPLORE_ENUMERATE, .limit = 100000, .schedule = 1, .seed = 1,
+                                 .id_scenario = "canary"};
+        ret = cell_run(s, &design, sim_disk_model_find(c->disk), &o, store, caught, &err);
+        store_close(store, &store_err);
+    }
+    scenario_free(s);
+    return ret;
+}
+
+int canary_run(unsigned *caught, unsigned *of)
+{
+    *caught = 0;
+    *of = sizeof(canaries) / sizeof(canaries[0]);
+    for (unsigned i = 0; i < *of; i++) {
+        bool unsafe = false;
+        int ret = run_one(&canaries[i], &unsafe);
+        if (ret)
+            return ret;
+        *caught += unsafe;
+    }
+    return 0;
+}
+
+const char *canary_describe(size_t index)
+{
+    return index < sizeof(canaries) / sizeof(canaries[0]) ? canaries[index].what : NULL;
+}

@@ -1,0 +1,300 @@
+/* cell.c: see cell.h. */
+#include "harness/cell.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "harness/finding.h"
+#include "harness/id.h"
+#include "simdisk/xalloc.h"
+
+struct cell {
+    const struct scenario *scenario;
+    const struct qed_design *design;
+    const struct sim_disk_model *disk_model;
+    const struct cell_options *options;
+    struct recording recording;
+    struct judge *judge;
+    struct crash_disk *disk;
+    struct finding_set findings;
+    const struct crash_space *space; /* being explored */
+    const struct crash_state *state;
+    struct bignum total;
+    uint64_t left_out;
+    bool cut, stopped;
+};
+
+static int cell_open(struct cell *c, struct scn_error *err)
+{
+    struct run_options run = {.design = c->design, .disk = c->disk_model};
+    run.schedule.number = c->options->schedule;
+    run.schedule.seed = c->options->seed;
+    int ret = scenario_record(c->scenario, &run, &c->recording, err);
+    if (ret)
+        return ret;
+    c->judge = judge_create(&c->recording, c->design);
+    c->disk = crash_disk_create();
+    bignum_init(&c->total, 0);
+    return 0;
+}
+
+static void cell_close(struct cell *c)
+{
+    finding_set_free(&c->findings);
+    judge_destroy(c->judge);
+    crash_disk_destroy(c->disk);
+    bignum_free(&c->total);
+    recording_free(&c->recording);
+}
+
+/* --- exploring ----------------------------------------------------------------------------------------------------- */
+
+static void take_violation(void *opaque, const struct violation *v)
+{
+    struct cell *c = opaque;
+    finding_add(&c->findings, c->space, c->state, judge_cluster_sectors(c->judge), v);
+}
+
+static bool may_go_on(struct cell *c)
+{
+    if (c->options->stop && *c->options->stop)
+        c->stopped = true;
+    if (judge_count(c->judge)->executions >= c->options->limit)
+        c->cut = true;
+    return !c->stopped && !c->cut;
+}
+
+static void judge_one(struct cell *c, const struct crash_state *state)
+{
+    c->state = state;
+    c->findings.state_number++;
+    judge_state(c->judge, c->disk, crash_state_when(c->space, state), take_violation, c);
+}
+
+static void enumerate(struct cell *c)
+{
+    struct crash_enum *e = crash_enum_create(c->space, c->disk);
+    bool more = true;
+    while (more && may_go_on(c)) {
+        judge_one(c, crash_enum_state(e));
+        more = crash_enum_next(e);
+    }
+    crash_enum_destroy(e);
+}
+
+static void explore_space(struct cell *c, struct crash_space *space)
+{
+    struct bignum count;
+    crash_space_count(space, &count);
+    bignum_add(&c->total, &count);
+    bignum_free(&count);
+    c->space = space;
+    crash_disk_load(c->disk, space, NULL);
+    if (!c->cut && !c->stopped)
+        enumerate(c);
+    finding_settle(&c->findings, space, c->disk, c->judge, &c->recording);
+}
+
+static void explore(struct cell *c)
+{
+    struct crash_walk *walk = crash_walk_create(c->recording.history, c->disk_model, false);
+    struct crash_space *space;
+    while (!c->stopped && (space = crash_walk_next(walk))) {
+        explore_space(c, space);
+        crash_space_free(space);
+    }
+    crash_walk_destroy(walk);
+}
+
+/* --- into the store ------------------------------------------------------------------------------------------------ */
+
+struct finding_texts {
+    char *id;
+    char order[96];
+    char why[900];
+};
+
+static void fill_finding(const struct cell *c, const struct finding *f, struct finding_texts *t, struct store_finding *out)
+{
+    t->id = id_format(c->options->id_scenario, c->design->name, c->disk_model->name, c->options->schedule,
+                      c->options->seed, true, f->when, f->text);
+    finding_order_text(&f->key, t->order, sizeof(t->order));
+    finding_why(f, t->why, sizeof(t->why));
+    *out = (struct store_finding){.id = t->id,
+                                  .class = f->key.class,
+                                  .crash_point = f->when,
+                                  .has_guest_sector = f->guest_sector != JUDGE_NO_SECTOR,
+                                  .guest_sector = f->guest_sector,
+                                  .expected = f->words.expected,
+                                  .found = f->words.found,
+                                  .why = t->why,
+                                  .missing_order = t->order,
+                                  .story = f->story,
+                                  .survivors = f->survivors,
+                                  .states = f->states};
+}
+
+static void fill_live(const struct cell *c, const struct run_live_finding *l, struct finding_texts *t,
+                      struct store_finding *out)
+{
+    t->id = id_format(c->options->id_scenario, c->design->name, c->disk_model->name, c->options->schedule,
+                      c->options->seed, false, 0, "");
+    snprintf(t->why, sizeof(t->why), "Without any crash: %s.", l->why);
+    *out = (struct store_finding){.id = t->id,
+                                  .class = l->class,
+                                  .crash_point = l->when,
+                                  .has_guest_sector = l->guest_sector != UINT64_MAX,
+                                  .guest_sector = l->guest_sector,
+                                  .expected = l->expected,
+                                  .found = l->found,
+                                  .why = t->why,
+                                  .missing_order = "",
+                                  .story = "",
+                                  .states = 1};
+}
+
+/* At least the classes named. */
+static bool classes_fit(const struct scn_expect *e, const struct store_finding *findings, size_t count)
+{
+    bool seen[VERDICT_CLASS_COUNT] = {false}, named[VERDICT_CLASS_COUNT] = {false};
+    for (size_t i = 0; i < count; i++)
+        seen[findings[i].class] = true;
+    for (unsigned i = 0; i < e->class_count; i++)
+        named[e->classes[i]] = true;
+    for (size_t i = 0; i < VERDICT_CLASS_COUNT; i++)
+        if (named[i] && !seen[i])
+            return false;
+    return true;
+}
+
+static void fill_expectation(const struct cell *c, const struct store_finding *findings, size_t count,
+                             struct store_cell *out, char *classes, size_t size)
+{
+    const struct scn_expect *e = scenario_expectation(c->scenario, c->design, c->disk_model);
+    classes[0] = 0;
+    out->expected_classes = classes;
+    out->as_expected = !count;
+    if (!e)
+        return;
+    out->expected = e->unsafe ? STORE_EXPECT_UNSAFE : STORE_EXPECT_SAFE;
+    for (unsigned i = 0; i < e->class_count; i++)
+        snprintf(classes + strlen(classes), size - strlen(classes), "%s%s", i ? "," : "",
+                 verdict_class_name(e->classes[i]));
+    out->as_expected = e->unsafe == (count > 0) && (!e->unsafe || classes_fit(e, findings, count));
+}
+
+static int put(struct cell *c, struct store *store, bool *unsafe, struct scn_error *err)
+{
+    finding_sort(&c->findings);
+    size_t count = c->findings.count + c->recording.live_count;
+    struct store_finding *findings = xcalloc(count, sizeof(*findings));
+    struct finding_texts *texts = xcalloc(count, sizeof(*texts));
+    for (size_t i = 0; i < c->findings.count; i++)
+        fill_finding(c, &c->findings.items[i], &texts[i], &findings[i]);
+    for (size_t i = c->findings.count; i < count; i++)
+        fill_live(c, &c->recording.live[i - c->findings.count], &texts[i], &findings[i]);
+    const struct judge_counts *n = judge_count(c->judge);
+    char *total = bignum_string(&c->total), classes[160], cut[128];
+    char *repro = id_format(c->options->id_scenario, c->design->name, c->disk_model->name, c->options->schedule,
+                            c->options->seed, false, 0, "");
+    snprintf(cut, sizeof(cut), "stopped at the limit of %" PRIu64 " states; 2^%.2f states in all", c->options->limit,
+             bignum_log2(&c->total));
+    struct store_cell cell = {.scenario = c->options->id_scenario,
+                              .design = c->design->name,
+                              .disk = c->disk_model->name,
+                              .schedule = c->options->schedule,
+                              .verdict = count ? "unsafe" : "safe",
+                              .complete = !c->cut,
+                              .cut = c->cut ? cut : NULL,
+                              .crash_points = c->recording.history->event_count + 1,
+                              .states_total = total,
+                              .states_log2 = bignum_log2(&c->total),
+                              .executions = n->executions,
+                              .guest_writes = c->recording.guest_writes,
+                              .image_writes = c->recording.image_writes,
+                              .flushes = c->recording.flushes,
+                              .scans = c->recording.scans + (n->scanned > 0),
+                              .leaks = n->leaky,
+                              .dirty_after_clean = (uint64_t)c->recording.dirty_after_clean,
+                              .repro = repro,
+                              .findings = findings,
+                              .finding_count = count};
+    fill_expectation(c, findings, count, &cell, classes, sizeof(classes));
+    struct store_error store_err;
+    int ret = store_put_cell(store, &cell, &store_err);
+    if (ret)
+        snprintf(err->text, sizeof(err->text), "%s", store_err.text);
+    *unsafe = count > 0;
+    for (size_t i = 0; i < count; i++)
+        free(texts[i].id);
+    free(findings);
+    free(texts);
+    free(total);
+    free(repro);
+    return ret;
+}
+
+int cell_run(const struct scenario *s, const struct qed_design *design, const struct sim_disk_model *disk,
+             const struct cell_options *options, struct store *store, bool *unsafe, struct scn_error *err)
+{
+    struct cell c = {.scenario = s, .design = design, .disk_model = disk, .options = options};
+    int ret = cell_open(&c, err);
+    if (ret)
+        return ret;
+    explore(&c);
+    ret = c.stopped ? -EINTR : put(&c, store, unsafe, err);
+    cell_close(&c);
+    return ret;
+}
+
+/* --- one state ----------------------------------------------------------------------------------------------------- */
+
+/* The space that has this point and can express these survivors, set on the disk; NULL if none. */
+static struct crash_space *find_state(struct cell *c, uint32_t point, const char *survivors, struct crash_state *state)
+{
+    struct crash_walk *walk = crash_walk_create(c->recording.history, c->disk_model, false);
+    struct crash_space *space;
+    while ((space = crash_walk_next(walk))) {
+        if (space->first_point <= point && point <= space->last_point &&
+            crash_state_parse(space, survivors, strlen(survivors), state)) {
+            if (crash_state_when(space, state) <= point)
+                break;
+            crash_state_free(state);
+        }
+        crash_space_free(space);
+    }
+    crash_walk_destroy(walk);
+    return space;
+}
+
+int cell_repro(const struct scenario *s, const struct qed_design *design, const struct sim_disk_model *disk,
+               const struct cell_options *options, uint32_t point, const char *survivors, struct store *store,
+               bool *unsafe, struct scn_error *err)
+{
+    struct cell c = {.scenario = s, .design = design, .disk_model = disk, .options = options};
+    int ret = cell_open(&c, err);
+    if (ret)
+        return ret;
+    struct crash_state state;
+    struct crash_space *space = find_state(&c, point, survivors, &state);
+    if (!space) {
+        snprintf(err->text, sizeof(err->text),
+                 "this run has no crash state @%" PRIu32 "%.120s; it has crash points 0 to %zu: was the id made by "
+                 "another version, or for another scenario file?",
+                 point, survivors, c.recording.history->event_count);
+        cell_close(&c);
+        return -ENOENT;
+    }
+    bignum_add(&c.total, &(struct bignum){.limbs = (uint32_t[]){1}, .count = 1});
+    c.space = space;
+    crash_disk_load(c.disk, space, NULL);
+    crash_state_apply(space, &state, c.disk);
+    judge_one(&c, &state);
+    finding_settle(&c.findings, space, c.disk, c.judge, &c.recording);
+    ret = put(&c, store, unsafe, err);
+    crash_state_free(&state);
+    crash_space_free(space);
+    cell_close(&c);
+    return ret;
+}

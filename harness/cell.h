@@ -1,0 +1,31 @@
+/* cell.h: one cell of the matrix: scenario x design x disk model (x schedule). Records the run, walks its crash spaces,
+ * judges their states, and hands the result to the store.
+ */
+#ifndef HARNESS_CELL_H
+#define HARNESS_CELL_H
+
+#include "reports/store.h"
+#include "scenarios/runner.h"
+
+enum explore { EXPLORE_COMPLETE, EXPLORE_ENUMERATE, EXPLORE_SAMPLE };
+
+struct cell_options {
+    enum explore explore;
+    uint64_t limit;         /* states judged per cell; what is left out is reported */
+    uint64_t schedule;      /* number, from 1 */
+    uint64_t seed;
+    const char *id_scenario; /* how ids name the scenario */
+    volatile const int *stop; /* set by a signal: leave early; may be NULL */
+};
+
+/* 0; -EINTR when stopped (nothing is stored); or -errno with one sentence in err. */
+int cell_run(const struct scenario *s, const struct qed_design *design, const struct sim_disk_model *disk,
+             const struct cell_options *options, struct store *store, bool *unsafe, struct scn_error *err);
+
+/* One state of a cell, named by its crash point and survivors. Puts a cell with that state's findings alone. -ENOENT when
+ * the history has no such state. */
+int cell_repro(const struct scenario *s, const struct qed_design *design, const struct sim_disk_model *disk,
+               const struct cell_options *options, uint32_t point, const char *survivors, struct store *store,
+               bool *unsafe, struct scn_error *err);
+
+#endif

@@ -1,0 +1,63 @@
+/* finding.h: from violations to findings.
+ *
+ * A space of crash states holds one bug thousands of times. A *finding* is one per (class, guest cluster, missing order);
+ * it keeps the smallest crash state seen that shows it (its witness), in a total order, so that the result does not depend
+ * on the order in which states were judged.
+ *
+ * The *missing order* is read off the state: the update that survived without what it depends on ("cow_write before
+ * l2_update").
+ */
+#ifndef HARNESS_FINDING_H
+#define HARNESS_FINDING_H
+
+#include "harness/judge.h"
+#include "simdisk/crash_state.h"
+
+#define FINDING_NO_CLUSTER UINT64_MAX
+
+struct finding_key {
+    enum verdict_class class;
+    uint64_t cluster;         /* guest cluster, or FINDING_NO_CLUSTER */
+    enum blk_event lost;      /* what should have been durable */
+    enum blk_event survivor;  /* what survived without it; BLK_EVENT_FLUSH_TO_DISK: the guest's own flush promised it */
+};
+
+struct finding {
+    struct finding_key key;
+    uint64_t states;          /* crash states that show it */
+    uint64_t last_state;      /* the one counted last */
+    /* The witness. */
+    uint32_t when;
+    uint32_t survivors;
+    bool second_life;
+    uint64_t guest_sector;
+    char *text;               /* crash_state_text */
+    struct promise_explanation words;
+    char what[320];
+    char *story;              /* lines: what was written, survived, lost, seen */
+    /* While its space is at hand: the state itself. */
+    struct crash_state state;
+    bool fresh;               /* state belongs to the space being explored; text and story are out of date */
+};
+
+struct finding_set {
+    struct finding *items;
+    size_t count, cap;
+    uint64_t state_number; /* of the state being judged: set by whoever judges */
+};
+
+void finding_set_free(struct finding_set *set);
+/* Takes note of a violation shown by this state. */
+void finding_add(struct finding_set *set, const struct crash_space *space, const struct crash_state *state,
+                 uint32_t cluster_sectors, const struct violation *v);
+/* The space is about to go: makes texts of the witnesses that lie in it. judge: with the disk loaded with the space. */
+void finding_settle(struct finding_set *set, const struct crash_space *space, struct crash_disk *disk, struct judge *judge,
+                    const struct recording *recording);
+/* By class, cluster (none last), missing order. */
+void finding_sort(struct finding_set *set);
+/* "cow_write before l2_update"; "" when nothing is known. */
+void finding_order_text(const struct finding_key *key, char *buf, size_t size);
+/* One sentence. */
+void finding_why(const struct finding *f, char *buf, size_t size);
+
+#endif

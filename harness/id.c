@@ -1,0 +1,132 @@
+/* id.c: see id.h. */
+#include "harness/id.h"
+
+#include <ctype.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "simdisk/xalloc.h"
+
+char *id_format(const char *scenario, const char *design, const char *disk, uint64_t schedule, uint64_t seed,
+                bool has_point, uint32_t point, const char *survivors)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = xalloc_check(open_memstream(&text, &size));
+    for (const unsigned char *c = (const unsigned char *)scenario; *c; c++)
+        if (*c == ':' || *c == '%' || isspace(*c) || *c < 0x20)
+            fprintf(out, "%%%02X", *c);
+        else
+            fputc(*c, out);
+    fprintf(out, ":%s:%s", design, disk);
+    if (schedule != 1)
+        fprintf(out, ":s%" PRIu64, schedule);
+    if (seed != 1)
+        fprintf(out, ":seed=%" PRIu64, seed);
+    if (has_point)
+        fprintf(out, ":@%" PRIu32 "%s", point, survivors);
+    fclose(out);
+    return text;
+}
+
+static bool decode(const char *from, size_t length, char *to)
+{
+    for (size_t i = 0; i < length; i++) {
+        unsigned value;
+        if (from[i] != '%') {
+            *to++ = from[i];
+            continue;
+        }
+        if (length - i < 3 || !isxdigit((unsigned char)from[i + 1]) || !isxdigit((unsigned char)from[i + 2]) ||
+            sscanf(from + i + 1, "%2x", &value) != 1 || !value)
+            return false;
+        *to++ = (char)value;
+        i += 2;
+    }
+    *to = 0;
+    return true;
+}
+
+static bool number(const char *text, size_t length, uint64_t *value)
+{
+    *value = 0;
+    for (size_t i = 0; i < length; i++)
+        if (!isdigit((unsigned char)text[i]) || __builtin_mul_overflow(*value, UINT64_C(10), value) ||
+            __builtin_add_overflow(*value, (uint64_t)(text[i] - '0'), value))
+            return false;
+    return length > 0;
+}
+
+static bool parse_point(const char *text, struct finding_id *id)
+{
+    size_t digits = strspn(text, "0123456789");
+    uint64_t point;
+    if (!number(text, digits, &point) || point > UINT32_MAX || (text[digits] && text[digits] != '+'))
+        return false;
+    id->has_point = true;
+    id->point = (uint32_t)point;
+    id->survivors = xalloc_check(strdup(text + digits));
+    return true;
+}
+
+static bool parse_field(unsigned index, const char *field, size_t length, struct finding_id *id)
+{
+    if (index == 1 || index == 2) {
+        char *to = index == 1 ? id->design : id->disk;
+        if (!length || length >= sizeof(id->design))
+            return false;
+        memcpy(to, field, length);
+        to[length] = 0;
+        return true;
+    }
+    if (length > 1 && field[0] == 's' && isdigit((unsigned char)field[1]))
+        return number(field + 1, length - 1, &id->schedule);
+    if (length > 5 && !memcmp(field, "seed=", 5))
+        return number(field + 5, length - 5, &id->seed);
+    return false;
+}
+
+static bool parse_fields(const char *text, struct finding_id *id)
+{
+    unsigned index = 0;
+    for (const char *at = text; at;) {
+        if (index >= 3 && *at == '@')
+            return parse_point(at + 1, id);
+        const char *colon = strchr(at, ':');
+        size_t length = colon ? (size_t)(colon - at) : strlen(at);
+        if (index == 0) {
+            id->scenario = xmalloc(length + 1);
+            if (!length || !decode(at, length, id->scenario))
+                return false;
+        } else if (!parse_field(index, at, length, id)) {
+            return false;
+        }
+        index++;
+        at = colon ? colon + 1 : NULL;
+    }
+    return index >= 3;
+}
+
+bool id_parse(const char *text, struct finding_id *id, char *why, size_t why_size)
+{
+    *id = (struct finding_id){.schedule = 1, .seed = 1};
+    if (parse_fields(text, id)) {
+        if (!id->survivors)
+            id->survivors = xalloc_check(strdup(""));
+        return true;
+    }
+    id_free(id);
+    snprintf(why, why_size,
+             "'%.80s' is no id; expected scenario:design:disk[:sN][:seed=N]:@point[+survivors], such as "
+             "cow-partial:v2:ssd:@14+L2",
+             text);
+    return false;
+}
+
+void id_free(struct finding_id *id)
+{
+    free(id->scenario);
+    free(id->survivors);
+    *id = (struct finding_id){0};
+}

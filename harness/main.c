@@ -1,0 +1,62 @@
+/* main.c: the command line's first word. */
+#include <stdio.h>
+#include <string.h>
+
+#include "harness/commands.h"
+#include "scenarios/scenario.h"
+
+static const struct verb {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *what;
+} verbs[] = {
+    {"run", cmd_run, "SCENARIO...      run scenarios and judge their crash states"},
+    {"matrix", cmd_matrix, "[DIR]         every scenario x design x disk model (default: the library)"},
+    {"repro", cmd_repro, "ID             run one finding again from its id"},
+    {"designs", cmd_designs, "             the designs and the disk models"},
+    {"img", cmd_img, "create|info|check|map|io FILE ...   QED images on real files"},
+};
+
+#define VERB_COUNT (sizeof(verbs) / sizeof(verbs[0]))
+
+static void help(FILE *out)
+{
+    fputs("Examples:\n"
+          "  qedcrash run cow-partial --design v2     judge one scenario under the 2010 design\n"
+          "  qedcrash matrix                          the whole library x all designs x all disk models\n"
+          "  qedcrash repro ID                        see a finding again\n"
+          "\n"
+          "Usage: qedcrash VERB [OPTION...] ...\n\n",
+          out);
+    for (size_t i = 0; i < VERB_COUNT; i++)
+        fprintf(out, "  %s %s\n", verbs[i].name, verbs[i].what);
+    fputs("\n`qedcrash VERB --help' says more. Exit status: 0 clean and as expected, 1 findings, 2 usage or input error,\n"
+          "3 internal or I/O error, 4 nothing ran, 130 interrupted.\n",
+          out);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 2) {
+        help(stderr);
+        return EXIT_USAGE;
+    }
+    if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
+        help(stdout);
+        return EXIT_CLEAN;
+    }
+    if (!strcmp(argv[1], "--version")) {
+        puts("qedcrash " QEDCRASH_VERSION);
+        return EXIT_CLEAN;
+    }
+    const char *words[VERB_COUNT + 1] = {0};
+    for (size_t i = 0; i < VERB_COUNT; i++) {
+        if (!strcmp(argv[1], verbs[i].name))
+            return verbs[i].run(argc - 1, argv + 1);
+        words[i] = verbs[i].name;
+    }
+    const char *near = scn_nearest_word(argv[1], words);
+    fprintf(stderr, "qedcrash: there is no verb '%s'%s%s%s; see qedcrash --help\n", argv[1], near ? "; did you mean '" : "",
+            near ? near : "", near ? "'?" : "");
+    return EXIT_USAGE;
+}

@@ -1,0 +1,238 @@
+/* options.c: see options.h. */
+#include "harness/options.h"
+
+#include <signal.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "harness/commands.h"
+#include "simdisk/xalloc.h"
+
+enum {
+    KEY_DESIGN = 256,
+    KEY_DISK,
+    KEY_EXPLORE,
+    KEY_LIMIT,
+    KEY_SCHEDULES,
+    KEY_SCHEDULE,
+    KEY_SEED,
+    KEY_STORE,
+    KEY_JSON,
+    KEY_COLOR,
+    KEY_DRY_RUN,
+};
+
+static const struct argp_option argp_options[] = {
+    {"design", KEY_DESIGN, "NAME", 0, "Judge this design (repeatable; `all'; see `qedcrash designs')", 0},
+    {"disk", KEY_DISK, "NAME", 0, "Crash this disk model (repeatable; `all'; default: ssd, for matrix all)", 0},
+    {"explore", KEY_EXPLORE, "HOW", 0, "enumerate: every crash state, one after the other", 0},
+    {"limit", KEY_LIMIT, "N", 0, "Judge at most N states per cell; the output says when it cut", 0},
+    {"schedules", KEY_SCHEDULES, "N", 0, "Try N orders in which concurrent I/O completes", 0},
+    {"seed", KEY_SEED, "N", 0, "Seed of all choices (default 1)", 0},
+    {"store", KEY_STORE, "FILE", 0, "Keep the results in this SQLite file", 0},
+    {"json", KEY_JSON, NULL, 0, "One JSON object on standard output", 0},
+    {"color", KEY_COLOR, "WHEN", 0, "auto, always or never", 0},
+    {"dry-run", KEY_DRY_RUN, NULL, 0, "List the cells that would be judged, and stop", 0},
+    {"quiet", 'q', NULL, 0, "Findings and the summary only", 0},
+    {"verbose", 'v', NULL, 0, "Every finding with its whole story", 0},
+    {0},
+};
+
+volatile int options_stopped;
+
+static void on_signal(int sig)
+{
+    (void)sig;
+    options_stopped = 1;
+}
+
+void options_catch_signals(void)
+{
+    struct sigaction sa = {.sa_handler = on_signal, .sa_flags = SA_RESETHAND}; /* a second Ctrl-C kills */
+    sigaction(SIGINT, &sa, NULL);
+    sigaction(SIGTERM, &sa, NULL);
+}
+
+static void complain(const struct argp_state *state, const char *what, const char *arg, const char *const *words)
+{
+    const char *near = words ? scn_nearest_word(arg, words) : NULL;
+    fprintf(stderr, "qedcrash %s: %s '%s'%s%s%s\n", state->argv[0], what, arg, near ? "; did you mean '" : "",
+            near ? near : "", near ? "'?" : "");
+}
+
+static int add_design(struct options *o, const char *arg, struct argp_state *state)
+{
+    const char *words[OPTIONS_MAX_NAMES] = {"all"};
+    bool all = !strcmp(arg, "all"), found = false;
+    for (size_t i = 0; i < qed_design_count; i++) {
+        words[i + 1] = qed_designs[i].name;
+        if ((all || !strcmp(arg, qed_designs[i].name)) && o->design_count < OPTIONS_MAX_NAMES) {
+            o->designs[o->design_count++] = &qed_designs[i];
+            found = true;
+        }
+    }
+    if (!found)
+        complain(state, "there is no design", arg, words);
+    return found ? 0 : EINVAL;
+}
+
+static int add_disk(struct options *o, const char *arg, struct argp_state *state)
+{
+    const char *words[OPTIONS_MAX_NAMES] = {"all"};
+    bool all = !strcmp(arg, "all"), found = false;
+    for (size_t i = 0; i < sim_disk_model_count; i++) {
+        words[i + 1] = sim_disk_models[i].name;
+        bool wanted = all ? sim_disk_models[i].keeps_its_word : !strcmp(arg, sim_disk_models[i].name);
+        if (wanted && o->disk_count < OPTIONS_MAX_NAMES) {
+            o->disks[o->disk_count++] = &sim_disk_models[i];
+            found = true;
+        }
+    }
+    if (!found)
+        complain(state, "there is no disk model", arg, words);
+    return found ? 0 : EINVAL;
+}
+
+static int parse_count(const char *name, const char *arg, uint64_t least, uint64_t *value, struct argp_state *state)
+{
+    char *end;
+    errno = 0;
+    unsigned long long n = strtoull(arg, &end, 10);
+    if (errno || *end || end == arg || *arg == '-' || n < least) {
+        fprintf(stderr, "qedcrash %s: --%s takes a whole number of at least %llu, not '%s'\n", state->argv[0], name,
+                (unsigned long long)least, arg);
+        return EINVAL;
+    }
+    *value = n;
+    return 0;
+}
+
+static int parse_word(const char *option, const char *arg, const char *const *words, int *value, struct argp_state *state)
+{
+    for (int i = 0; words[i]; i++)
+        if (!strcmp(words[i], arg)) {
+            *value = i;
+            return 0;
+        }
+    char what[64];
+    snprintf(what, sizeof(what), "--%s cannot be", option);
+    complain(state, what, arg, words);
+    return EINVAL;
+}
+
+static int parse_explore(struct options *o, const char *arg, struct argp_state *state)
+{
+    static const char *const words[] = {"complete", "enumerate", "sample", NULL};
+    int value = 0;
+    if (parse_word("explore", arg, words, &value, state))
+        return EINVAL;
+    o->cell.explore = (enum explore)value;
+    return 0;
+}
+
+static int parse_color(struct options *o, const char *arg, struct argp_state *state)
+{
+    static const char *const words[] = {"auto", "always", "never", NULL};
+    int value = 0;
+    if (parse_word("color", arg, words, &value, state))
+        return EINVAL;
+    o->color = (enum option_color)value;
+    return 0;
+}
+
+static error_t parse_option(int key, char *arg, struct argp_state *state)
+{
+    struct options *o = state->input;
+    switch (key) {
+    case KEY_DESIGN:
+        return add_design(o, arg, state);
+    case KEY_DISK:
+        return add_disk(o, arg, state);
+    case KEY_EXPLORE:
+        return parse_explore(o, arg, state);
+    case KEY_LIMIT:
+        return parse_count("limit", arg, 1, &o->cell.limit, state);
+    case KEY_SCHEDULES:
+        return parse_count("schedules", arg, 1, &o->schedules, state);
+    case KEY_SEED:
+        return parse_count("seed", arg, 0, &o->cell.seed, state);
+    case KEY_STORE:
+        o->store = arg;
+        return 0;
+    case KEY_JSON:
+        o->json = true;
+        return 0;
+    case KEY_COLOR:
+        return parse_color(o, arg, state);
+    case KEY_DRY_RUN:
+        o->dry_run = true;
+        return 0;
+    case 'q':
+        o->quiet = true;
+        return 0;
+    case 'v':
+        o->verbose = true;
+        return 0;
+    case ARGP_KEY_ARG:
+        o->arguments = xreallocarray(o->arguments, (size_t)o->argument_count + 1, sizeof(*o->arguments));
+        o->arguments[o->argument_count++] = arg;
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+int options_parse(int argc, char **argv, const char *args_doc, const char *doc, struct options *o, bool *help)
+{
+    const struct argp argp = {.options = argp_options, .parser = parse_option, .args_doc = args_doc, .doc = doc};
+    memset(o, 0, sizeof(*o));
+    o->cell = (struct cell_options){.explore = EXPLORE_ENUMERATE, .limit = 100000, .schedule = 1, .seed = 1};
+    o->cell.stop = &options_stopped;
+    o->schedules = 1;
+    *help = false;
+    for (int i = 1; i < argc; i++)
+        if (!strcmp(argv[i], "--"))
+            break;
+        else if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-?"))
+            *help = true;
+    if (*help) {
+        char name[64];
+        snprintf(name, sizeof(name), "qedcrash %s", argv[0]);
+        argp_help(&argp, stdout, ARGP_HELP_PRE_DOC | ARGP_HELP_USAGE | ARGP_HELP_LONG | ARGP_HELP_POST_DOC, name);
+        return 0;
+    }
+    error_t ret = argp_parse(&argp, argc, argv, ARGP_NO_EXIT | ARGP_NO_HELP, NULL, o);
+    if (!ret)
+        return 0;
+    options_free(o);
+    return EXIT_USAGE;
+}
+
+void options_free(struct options *o)
+{
+    free(o->arguments);
+    o->arguments = NULL;
+}
+
+static bool color_wanted(const struct options *o)
+{
+    const char *term = getenv("TERM"), *no_color = getenv("NO_COLOR");
+    switch (o->color) {
+    case COLOR_ALWAYS:
+        return true;
+    case COLOR_NEVER:
+        return false;
+    case COLOR_AUTO:
+        break;
+    }
+    return isatty(STDOUT_FILENO) && !(no_color && *no_color) && term && strcmp(term, "dumb");
+}
+
+void options_render(const struct options *o, struct render_options *r)
+{
+    struct winsize size = {0};
+    *r = (struct render_options){.color = color_wanted(o), .quiet = o->quiet, .verbose = o->verbose};
+    if (isatty(STDOUT_FILENO) && !ioctl(STDOUT_FILENO, TIOCGWINSZ, &size))
+        r->width = size.ws_col;
+}

@@ -1,0 +1,38 @@
+/* options.h: the options that run, matrix and repro share, parsed once, with glibc's argp. */
+#ifndef HARNESS_OPTIONS_H
+#define HARNESS_OPTIONS_H
+
+#include <argp.h>
+
+#include "harness/cell.h"
+#include "reports/render.h"
+
+#define OPTIONS_MAX_NAMES 32
+
+enum option_color { COLOR_AUTO, COLOR_ALWAYS, COLOR_NEVER };
+
+struct options {
+    const struct qed_design *designs[OPTIONS_MAX_NAMES];
+    size_t design_count;
+    const struct sim_disk_model *disks[OPTIONS_MAX_NAMES];
+    size_t disk_count;
+    struct cell_options cell;
+    uint64_t schedules;
+    const char *store;
+    bool json, quiet, verbose, dry_run;
+    enum option_color color;
+    char **arguments; /* what is left: scenarios, a directory, an id */
+    int argument_count;
+};
+
+/* Parses argv for a verb whose options these are; `doc` is argp's (examples first). 0, or EXIT_USAGE after one line on
+ * stderr; *help is set when --help was printed. */
+int options_parse(int argc, char **argv, const char *args_doc, const char *doc, struct options *o, bool *help);
+void options_free(struct options *o);
+void options_render(const struct options *o, struct render_options *r);
+
+/* Set by SIGINT and SIGTERM once options_catch_signals was called. */
+extern volatile int options_stopped;
+void options_catch_signals(void);
+
+#endif

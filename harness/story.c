@@ -1,0 +1,150 @@
+/* story.c: see story.h. */
+#include "harness/story.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "simdisk/xalloc.h"
+
+static const char *what_it_is(enum blk_event e)
+{
+    switch (e) {
+    case BLK_EVENT_COW_WRITE:
+        return "the copied bytes";
+    case BLK_EVENT_WRITE_AIO:
+        return "guest data";
+    case BLK_EVENT_L2_UPDATE:
+        return "the L2 entry";
+    case BLK_EVENT_L2_ALLOC_WRITE:
+        return "the new L2 table";
+    case BLK_EVENT_L1_UPDATE:
+        return "the L1 entry";
+    case BLK_EVENT_HEADER_UPDATE:
+        return "the header";
+    case BLK_EVENT_FLUSH_TO_DISK:
+        return "the guest's flush";
+    case BLK_EVENT_TRUNCATE:
+        return "the new file length";
+    case BLK_EVENT_NONE:
+    case BLK_EVENT_HEADER_READ:
+    case BLK_EVENT_L1_LOAD:
+    case BLK_EVENT_L2_LOAD:
+    case BLK_EVENT_READ_AIO:
+    case BLK_EVENT_READ_BACKING_AIO:
+    case BLK_EVENT_COW_READ:
+    case BLK_EVENT_CLUSTER_ALLOC:
+    case BLK_EVENT_CLUSTER_FREE:
+    case BLK_EVENT_COUNT:
+        break;
+    }
+    return "a write";
+}
+
+static void tell_guest(FILE *out, const struct finding *f, const struct recording *r)
+{
+    fprintf(out, "the guest did:\n");
+    for (size_t i = 0; i < r->guest_op_count; i++) {
+        const struct run_guest_op *op = &r->guest_ops[i];
+        if (op->begin > f->when)
+            break;
+        fprintf(out, "  %-28s %s\n", r->scenario->stmts[op->stmt].text,
+                op->end == HIST_NEVER || op->end > f->when ? "still in flight"
+                : op->ret                                  ? "failed"
+                                                           : "acknowledged");
+    }
+    fprintf(out, "then the power failed, at crash point %" PRIu32 "\n", f->when);
+}
+
+struct tally {
+    uint32_t pending, survived;
+};
+
+static struct tally tally_op(const struct crash_space *s, const struct crash_state *st, uint32_t op)
+{
+    struct tally t = {0};
+    for (size_t u = 0; u < s->unit_count; u++)
+        for (uint32_t v = 1; v < s->units[u].version_count; v++)
+            if (crash_unit_version(s, u, v)->op == op) {
+                t.pending++;
+                t.survived += crash_state_version(s, st, u) == v;
+            }
+    return t;
+}
+
+static void tell_op(FILE *out, const struct crash_space *s, uint32_t op, struct tally t)
+{
+    const struct hist_op *o = &s->history->ops[op];
+    char name[24];
+    history_op_name(s->history, op, name, sizeof(name));
+    const char *fate = !t.survived ? "lost" : t.survived == t.pending ? "survived" : "survived in part";
+    fprintf(out, "  %-8s %-16s at %8" PRIu64 " + %-7" PRIu64 " %s", name, blk_event_name(o->label), o->offset_bytes,
+            o->length_bytes, fate);
+    if (t.survived && t.survived < t.pending)
+        fprintf(out, " (%" PRIu32 " of %" PRIu32 " sectors)", t.survived, t.pending);
+    fputc('\n', out);
+}
+
+static void tell_writes(FILE *out, const struct finding *f, const struct crash_space *s)
+{
+    fprintf(out, "of what the disk had not flushed:\n");
+    for (uint32_t i = 0; i < s->prefix_ops; i++)
+        tell_op(out, s, s->prefix[i], (struct tally){1, 1});
+    for (uint32_t op = 0; op < s->history->op_count; op++) {
+        struct tally t = tally_op(s, &f->state, op);
+        if (t.pending && (s->history->ops[op].submitted < f->when || t.survived))
+            tell_op(out, s, op, t);
+    }
+    if (s->lengths && f->state.length)
+        fprintf(out, "  the file's new length of %" PRIu64 " bytes survived\n", s->lengths[f->state.length].bytes);
+}
+
+static void tell_guest_view(FILE *out, const struct finding *f)
+{
+    if (f->guest_sector == JUDGE_NO_SECTOR)
+        fprintf(out, "after recovery: %s\n", f->what);
+    else if (f->words.expected[0])
+        fprintf(out, "%s: guest sector %" PRIu64 " holds %s; expected %s\n",
+                f->second_life ? "after a second life" : "after recovery", f->guest_sector, f->words.found,
+                f->words.expected);
+    else
+        fprintf(out, "after recovery: guest sector %" PRIu64 ": %s\n", f->guest_sector, f->what);
+}
+
+char *story_tell(const struct finding *f, const struct crash_space *space, const struct recording *recording)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = xalloc_check(open_memstream(&text, &size));
+    tell_guest(out, f, recording);
+    tell_writes(out, f, space);
+    tell_guest_view(out, f);
+    fclose(out);
+    return text;
+}
+
+static void effect(const struct finding *f, char *buf, size_t size)
+{
+    if (f->guest_sector == JUDGE_NO_SECTOR)
+        snprintf(buf, size, "%s", f->what);
+    else if (f->words.expected[0])
+        snprintf(buf, size, "guest sector %" PRIu64 " %sholds %s instead of %s", f->guest_sector,
+                 f->second_life ? "later " : "", f->words.found, f->words.expected);
+    else
+        snprintf(buf, size, "guest sector %" PRIu64 ": %s", f->guest_sector, f->what);
+}
+
+void finding_why(const struct finding *f, char *buf, size_t size)
+{
+    char seen[400];
+    effect(f, seen, sizeof(seen));
+    const char *lost = what_it_is(f->key.lost), *survivor = what_it_is(f->key.survivor);
+    if (f->key.lost == BLK_EVENT_NONE)
+        snprintf(buf, size, "Nothing pending was lost, and yet: %s.", seen);
+    else if (f->key.survivor == BLK_EVENT_FLUSH_TO_DISK)
+        snprintf(buf, size, "%c%s (%s) did not reach the disk, although nothing that survived depends on it: %s.",
+                 lost[0] - 'a' + 'A', lost + 1, blk_event_name(f->key.lost), seen);
+    else
+        snprintf(buf, size, "%c%s (%s) reached the disk before %s (%s) did: %s.", survivor[0] - 'a' + 'A', survivor + 1,
+                 blk_event_name(f->key.survivor), lost, blk_event_name(f->key.lost), seen);
+}
