@@ -202,6 +202,6 @@ int qed_check(struct qed *q, bool fix, struct qed_check_result *result)
 {
     if (fix && q->read_only)
         return -EACCES;
-    int ret = qed_drain(q);
+    int ret = qed_wait_for_requests(q); /* not a drain: that would clear the mark before anything was checked */
     return ret ? ret : qed_check_run(q, fix, true, result);
 }

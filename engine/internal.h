@@ -176,6 +176,7 @@ int qed_write_sync(struct qed *q, enum blk_event event, uint64_t offset, const v
 int qed_flush_sync(struct qed *q);
 /* Turns the loop until *flag. 0, or -EDEADLK when nothing can ever set it. */
 int qed_wait(struct qed *q, const bool *flag);
+int qed_wait_for_requests(struct qed *q);
 int qed_dev_read(struct blockdev *dev, struct blk_loop *loop, uint64_t offset, void *buf, size_t bytes);
 int qed_dev_write(struct blockdev *dev, struct blk_loop *loop, uint64_t offset, const void *buf, size_t bytes);
 int qed_dev_flush(struct blockdev *dev, struct blk_loop *loop);

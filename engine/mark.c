@@ -248,7 +248,7 @@ static void clear_waited(void *opaque, int ret)
     w->ret = ret;
 }
 
-static int wait_for_requests(struct qed *q)
+int qed_wait_for_requests(struct qed *q)
 {
     while (q->requests)
         if (!q->file->loop || !q->file->loop->ops->poll(q->file->loop))
@@ -258,7 +258,7 @@ static int wait_for_requests(struct qed *q)
 
 int qed_drain(struct qed *q)
 {
-    int ret = wait_for_requests(q);
+    int ret = qed_wait_for_requests(q);
     if (ret || !q->timer.armed)
         return ret;
     qed_mark_timer_cancel(q);
