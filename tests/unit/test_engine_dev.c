@@ -350,6 +350,35 @@ static const struct blockdev_ops dev_ops = {
     .close = dev_close,
 };
 
+static const struct blockdev_ops plain_ops = {
+    .readv = dev_readv,
+    .writev = dev_writev,
+    .flush = dev_flush,
+    .length = dev_length,
+    .resize = dev_resize,
+    .close = dev_close,
+};
+
+static const struct blockdev_ops fixed_ops = {
+    .readv = dev_readv,
+    .writev = dev_writev,
+    .flush = dev_flush,
+    .length = dev_length,
+    .close = dev_close,
+};
+
+void test_dev_plain(struct test_dev *dev)
+{
+    dev->dev.ops = &plain_ops;
+}
+
+void test_dev_fix(struct test_dev *dev, uint64_t length)
+{
+    dev->dev.ops = &fixed_ops;
+    dev->fixed = true;
+    test_dev_set_length(dev, length);
+}
+
 /* ---- the loop ---- */
 
 uint64_t test_world_random(struct test_world *world)

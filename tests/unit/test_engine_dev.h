@@ -110,6 +110,10 @@ struct test_dev *test_dev_create(struct test_world *world, uint64_t length);
 /* Same bytes, same world. */
 struct test_dev *test_dev_clone(struct test_world *world, const struct test_dev *from);
 void test_dev_destroy(struct test_dev *dev);
+/* From now on a device of this length that cannot be resized, and has none of the optional operations. */
+void test_dev_fix(struct test_dev *dev, uint64_t length);
+/* A device without hints, events and gates, but one that grows. */
+void test_dev_plain(struct test_dev *dev);
 /* Direct access, past the log and the errors; the device grows as needed. */
 void test_dev_poke(struct test_dev *dev, uint64_t offset, const void *bytes, size_t count);
 void test_dev_poke64(struct test_dev *dev, uint64_t offset, uint64_t value);
