@@ -103,8 +103,12 @@ int qed_truncate(struct qed *q, uint64_t image_bytes, struct qed_error *err)
                         " bytes of the longer backing file; expected one no longer "
                         "than the image",
                         (q->backing.bytes < image_bytes ? q->backing.bytes : image_bytes) - old);
+    /* The header's sector is read, changed and written: not while a request may be doing the same to set the mark. */
+    int ret = qed_wait_for_requests(q);
+    if (ret)
+        return qed_fail(err, ret, "Failed to wait for the requests in flight: %s", strerror(-ret));
     q->header.image_size = image_bytes;
-    int ret = qed_header_write_sync(q);
+    ret = qed_header_write_sync(q);
     if (ret) {
         q->header.image_size = old;
         return qed_fail(err, ret, "Failed to update header: %s", strerror(-ret));
@@ -161,9 +165,11 @@ int qed_change_backing(struct qed *q, const char *name, bool raw, struct qed_err
             return qed_fail(err, -ENOMEM, "Out of memory");
         memcpy(copy, name, bytes + 1);
     }
+    int ret = qed_wait_for_requests(q); /* one of them may be writing the header */
     struct qed_header h = q->header;
     describe_backing(&h, bytes, raw);
-    int ret = write_header_and_name(q, &h, name);
+    if (!ret)
+        ret = write_header_and_name(q, &h, name);
     if (ret) {
         qed_pool_put(q->pool, copy);
         return qed_fail(err, ret, "Failed to update header: %s", strerror(-ret));

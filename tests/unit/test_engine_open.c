@@ -382,6 +382,7 @@ static void test_chain_of_qed_images(void **state)
     test_dev_poke(kit_backing(&k, "a.qed", 0, 0), 0, base.file->bytes, base.file->length);
     kit_end(&base);
     ok(qed_create(&k.file->dev, &o, &k.err));
+    k.world->delayed = true;
     kit_open(&k);
     kit_expect(&k, 0, C, 0);
     kit_expect(&k, C, 512, 0x77);
@@ -389,7 +390,10 @@ static void test_chain_of_qed_images(void **state)
     ok(kit_write(&k, C + 1024, 512, 0x78));
     kit_expect(&k, C, 512, 0x77);
     kit_expect(&k, C + 512, 512, 0);
-    kit_close(&k);
+    kit_expect(&k, C + 1024, 512, 0x78);
+    kit_expect(&k, C + 1536, C, 0);
+    kit_start_read(&k, 0, 8 * C); /* abandoned with a read under way in the image below */
+    kit_abandon(&k);
 
     test_dev_poke64(k.file, 16, QED_F_BACKING_FILE | QED_F_BACKING_FORMAT_NO_PROBE); /* raw, whatever it looks like */
     kit_open(&k);
@@ -562,6 +566,26 @@ static void test_partial_tail(void **state)
         kit_expect(&k, 0, 0x1000, 0);
         kit_end(&k);
     }
+}
+
+/* Turning read-write again does not set another cluster aside. */
+static void test_partial_tail_after_reopen(void **state)
+{
+    struct kit k;
+
+    (void)state;
+    fresh(&k, "v2");
+    k.design.tail = QED_TAIL_ROUND_UP;
+    test_dev_poke(k.file, 0x50000, "stale", 5);
+    kit_open_read_only(&k);
+    for (unsigned i = 0; i < 3; i++) {
+        ok(qed_reopen(k.q, false, &k.err));
+        ok(qed_reopen(k.q, true, &k.err));
+    }
+    ok(qed_reopen(k.q, false, &k.err));
+    ok(kit_write(&k, 0, C, 0x11));
+    assert_int_equal(test_dev_peek64(k.file, 0x10000), 0x70000);
+    kit_end(&k);
 }
 
 /* ---- hostile ---- */
@@ -803,6 +827,7 @@ int main(void)
         cmocka_unit_test(test_marked_open_whose_scan_cannot_read),
         cmocka_unit_test(test_reopen_read_write),
         cmocka_unit_test(test_partial_tail),
+        cmocka_unit_test(test_partial_tail_after_reopen),
         cmocka_unit_test(test_garbage_headers),
         cmocka_unit_test(test_garbage_tables),
         cmocka_unit_test(test_entry_that_points_at_the_l1),

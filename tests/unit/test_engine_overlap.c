@@ -507,6 +507,46 @@ static void test_mark_is_set_once(void **state)
     kit_end(&k);
 }
 
+/* The header is one sector with many owners: a new size must not undo a mark that is being written, nor the reverse. */
+static void test_header_changes_do_not_undo_each_other(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 4; i++) {
+        struct kit_op *write;
+        struct kit k;
+
+        fresh(&k, i % 2 ? "careful" : "upstream");
+        k.world->delayed = true;
+        k.world->order = i / 2 ? TEST_LIFO : TEST_FIFO;
+        write = kit_start_write(&k, 0, C, 0xaa);
+        ok(qed_truncate(k.q, 2 * IMAGE, &k.err));
+        ok(kit_wait(write));
+        assert_true(kit_marked(&k) && qed_need_check(k.q));
+        assert_int_equal(test_dev_peek64(k.file, 48), 2 * IMAGE);
+        kit_reopen(&k);
+        write = kit_start_write(&k, C, C, 0xbb);
+        ok(qed_change_backing(k.q, "other.raw", true, &k.err));
+        ok(kit_wait(write));
+        assert_true(kit_marked(&k) && qed_need_check(k.q));
+        assert_int_equal(test_dev_peek32(k.file, 60), 9);
+        kit_end(&k);
+    }
+}
+
+/* Sleepers that have nothing left to do when woken must not pile up on the stack. */
+static void test_many_sleepers(void **state)
+{
+    struct kit_op *last = NULL;
+    struct kit k;
+
+    (void)state;
+    small(&k, "upstream", 1);
+    for (unsigned i = 0; i < 20000; i++)
+        last = kit_start_zero(&k, 4096, 4096);
+    ok(kit_wait(last));
+    kit_end(&k);
+}
+
 /* In LIFO, FIFO and random order, with more requests than anything holds: all finish. */
 static void test_a_crowd(void **state)
 {
@@ -558,6 +598,8 @@ int main(void)
         cmocka_unit_test(test_abandon_drops_what_is_in_flight),
         cmocka_unit_test(test_two_loads_of_one_table),
         cmocka_unit_test(test_mark_is_set_once),
+        cmocka_unit_test(test_header_changes_do_not_undo_each_other),
+        cmocka_unit_test(test_many_sleepers),
         cmocka_unit_test(test_a_crowd),
     };
 

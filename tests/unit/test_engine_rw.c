@@ -338,6 +338,22 @@ static void test_reuse(void **state)
     all_ways("careful", true, false, reusing_later);
 }
 
+static void skipping(struct qed_design *d)
+{
+    d->zero_fill = QED_ZERO_FILL_SKIP_ALL_ZERO;
+    d->data_flush = QED_DATA_FLUSH_PARTIAL;
+    d->tail = QED_TAIL_ROUND_UP;
+    d->lock = QED_LOCK_TABLE;
+    d->need_check = QED_NEED_CHECK_WRITTEN;
+}
+
+static void test_skipping_zero_fills(void **state)
+{
+    (void)state;
+    all_ways("careful", false, false, skipping);
+    all_ways("careful", true, false, skipping);
+}
+
 static void real_zeros(struct qed_design *d)
 {
     d->native_zero = false;
@@ -361,6 +377,7 @@ int main(void)
         cmocka_unit_test(test_upstream),
         cmocka_unit_test(test_careful_with_table_locks),
         cmocka_unit_test(test_reuse),
+        cmocka_unit_test(test_skipping_zero_fills),
         cmocka_unit_test(test_without_zero_entries),
     };
 
