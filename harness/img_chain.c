@@ -118,26 +118,26 @@ static int refuse_foreign(struct blockdev *dev, const char *name, struct qed_err
     return 0;
 }
 
+static int open_backing_file(const char *path, const char *name, bool raw, struct blockdev **dev, struct qed_error *err)
+{
+    int ret = file_disk_open(path, FILE_DISK_READ_ONLY, dev);
+
+    if (ret)
+        return fail(err, ret, "backing file '%.150s': %s", name, img_open_words(ret));
+    ret = raw ? 0 : refuse_foreign(*dev, name, err);
+    if (ret)
+        (*dev)->ops->close(*dev);
+    return ret;
+}
+
 int img_host_open_next(struct img_host *host, const char *name, bool raw, struct blockdev **dev, struct qed_error *err)
 {
     char *path = path_beside(host->path, name);
     struct file_disk_id id;
-    int ret = 0;
-
-    *dev = NULL;
     /* Looked at before it is locked: our own lock on the image would only say that somebody uses it. */
-    if (img_host_has(host, path)) {
-        ret = refuse_loop(name, err);
-    } else {
-        ret = file_disk_open(path, FILE_DISK_READ_ONLY, dev);
-        if (ret)
-            fail(err, ret, "backing file '%.150s': %s", name, img_open_words(ret));
-    }
-    if (!ret && !raw)
-        ret = refuse_foreign(*dev, name, err);
+    int ret = img_host_has(host, path) ? refuse_loop(name, err) : open_backing_file(path, name, raw, dev, err);
+
     if (ret) {
-        if (*dev)
-            (*dev)->ops->close(*dev);
         *dev = NULL;
         free(path);
         return ret;

@@ -1,5 +1,6 @@
 #!/bin/bash
 # `qedcrash img`: what each command does when all is well, its exit codes, its help and its typos.
+# shellcheck source=tests/cli/lib.sh
 . "${0%/*}/lib.sh"
 img=("$QEDCRASH" img)
 
@@ -93,7 +94,7 @@ truncate -s +8192 leak.qed
 ran 3 "2 leaked clusters" "${img[@]}" check leak.qed
 ran 3 '"result": "leaks"' "${img[@]}" check --json leak.qed
 cp m.qed bad.qed
-patch bad.qed $((20480 + 3 * 8)) $(le64 $((0x7ffff000)))
+patch bad.qed $((20480 + 3 * 8)) "$(le64 $((0x7ffff000)))"
 before=$(cksum <bad.qed)
 ran 2 "1 corruptions" "${img[@]}" check bad.qed
 ran 2 '"result": "corrupt", "corruptions": 1' "${img[@]}" check --json bad.qed
@@ -102,7 +103,7 @@ ran 0 "1 corruptions fixed" "${img[@]}" check -r bad.qed
 ran 0 "clean" "${img[@]}" check bad.qed
 # Named twice: nobody knows whose it is. The mark stays.
 cp m.qed twice.qed
-patch twice.qed $((20480 + 9 * 8)) $(le64 12288)
+patch twice.qed $((20480 + 9 * 8)) "$(le64 12288)"
 patch twice.qed 16 02
 ran 2 "marked" "${img[@]}" check -r twice.qed
 ran 2 '"corruptions": 1, "corruptions_fixed": 0' "${img[@]}" check -r --json twice.qed

@@ -1,5 +1,6 @@
 #!/bin/bash
 # `qedcrash img` on files that are not what they should be: one clear line, the right exit code, and not a byte changed.
+# shellcheck source=tests/cli/lib.sh
 . "${0%/*}/lib.sh"
 img=("$QEDCRASH" img)
 
@@ -63,8 +64,7 @@ says 1 "qedcrash: img check: garbled: " "${img[@]}" check garbled
 header()
 {
     cp good.qed bad.qed
-    # shellcheck disable=SC2086
-    patch bad.qed "$1" $2
+    patch bad.qed "$1" "$2"
     refused bad.qed "$3"
 }
 header 0 "51 45 44 01" "not in QED format"
@@ -96,10 +96,8 @@ header 48 "$(le64 -512)" "image size is invalid: 18446744073709551104"
 name()
 {
     cp good.qed bad.qed
-    # shellcheck disable=SC2046
-    patch bad.qed 16 $(le64 1)
-    # shellcheck disable=SC2046
-    patch bad.qed 56 $(le32 "$1") $(le32 "$2")
+    patch bad.qed 16 "$(le64 1)"
+    patch bad.qed 56 "$(le32 "$1")" "$(le32 "$2")"
     refused bad.qed "$3"
 }
 name 64 4033 "filename offset is invalid: 64 + 4033"
@@ -136,8 +134,7 @@ spoiled()
 entry()
 {
     cp good.qed bad.qed
-    # shellcheck disable=SC2046
-    patch bad.qed 20488 $(le64 "$1")
+    patch bad.qed 20488 "$(le64 "$1")"
     spoiled "$2" "$3"
 }
 broken="points to no cluster of this file"
@@ -158,8 +155,7 @@ entry 24576 1 ""
 table()
 {
     cp good.qed bad.qed
-    # shellcheck disable=SC2046
-    patch bad.qed 4096 $(le64 "$1")
+    patch bad.qed 4096 "$(le64 "$1")"
     keep bad.qed
     ran 2 "\"corruptions\": $2," "${img[@]}" check --json bad.qed
     says "$3" "$4" "${img[@]}" io -r bad.qed -c 'read 4k 4k'
@@ -173,8 +169,7 @@ table -8192 1 2 "$invalid"
 table 20481 1 2 "$invalid"
 table 4096 2 0 "read 4096 bytes" # the L1 table itself: all its clusters twice
 cp good.qed bad.qed
-# shellcheck disable=SC2046
-patch bad.qed 4104 $(le64 20480) # one table for two L1 entries
+patch bad.qed 4104 "$(le64 20480)" # one table for two L1 entries
 spoiled 2 ""
 
 # A table that is really data, and a file cut short: nothing that can be reached is left, and repair says so.
@@ -199,8 +194,7 @@ over()
 # rename FILE NAME: another backing file name, behind create's back
 rename()
 {
-    # shellcheck disable=SC2046
-    patch "$1" 56 $(le32 64) $(le32 ${#2})
+    patch "$1" 56 "$(le32 64)" "$(le32 ${#2})"
     printf '%s' "$2" | dd of="$1" bs=1 seek=64 conv=notrunc status=none
 }
 : >x

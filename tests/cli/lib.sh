@@ -48,10 +48,11 @@ says()
     [[ $rc -eq $1 && $out$err == *"$2"* ]] || lib_wanted "exit $1 and \"$2\"" "${@:3}"
 }
 
-# patch FILE OFFSET HEX...: bytes in place, whatever lies beyond the end between
+# patch FILE OFFSET HEX...: bytes in place; several may stand in one word, as le64 prints them
 patch()
 {
-    printf '%b' "$(printf '\\x%s' "${@:3}")" | dd of="$1" bs=1 seek="$2" conv=notrunc status=none
+    # shellcheck disable=SC2048,SC2086
+    printf '%b' "$(printf '\\x%s' ${*:3})" | dd of="$1" bs=1 seek="$2" conv=notrunc status=none
 }
 
 # le32/le64 VALUE: its bytes in hex, for patch
