@@ -109,6 +109,12 @@ struct blockdev_ops {
     /* The engine is about to read from the backing file, as announced by event(): 0, or -errno to fail that read. May be
      * NULL. */
     int (*backing_gate)(struct blockdev *dev);
+    /* The client's next decisions depend on `count` little-endian 64-bit file offsets stored at offset_bytes, which it
+     * read before (announced as l1_load or l2_load), and on whether the file holds the reach_bytes that each names. What
+     * was read as part of a table and is never looked at does not matter: a crashed disk need not try its other versions.
+     * A scan need not tell of entries it merely drops when they are invalid: whoever looks at one later will. May be
+     * NULL. */
+    void (*looked_at)(struct blockdev *dev, uint64_t offset_bytes, uint64_t count, uint64_t reach_bytes);
     /* Frees the device. Nothing may be in flight. */
     void (*close)(struct blockdev *dev);
 };

@@ -113,6 +113,7 @@ static int scan_l1(struct scan *s)
     struct qed_table *l1 = q->l1;
     uint64_t invalid = 0;
     int first_error = 0;
+    qed_look(q, l1->offset, q->g.table_entries, q->g.table_bytes);
     for (size_t i = l1->lo; i < l1->hi; i++) {
         uint64_t offset = l1->entries[i];
         if (!offset)

@@ -171,6 +171,12 @@ void qed_file_write(struct qed_req *r, enum blk_event event, uint64_t offset, co
                     qed_step *next);
 void qed_file_flush(struct qed_req *r, qed_step *next);
 void qed_announce(struct qed *q, enum blk_event event);
+/* What happens next depends on these table entries: see blockdev_ops.looked_at. */
+static inline void qed_look(struct qed *q, uint64_t offset, uint64_t count, uint64_t reach)
+{
+    if (q->file->ops->looked_at)
+        q->file->ops->looked_at(q->file, offset, count, reach);
+}
 int qed_read_sync(struct qed *q, enum blk_event event, uint64_t offset, void *buf, size_t bytes);
 int qed_write_sync(struct qed *q, enum blk_event event, uint64_t offset, const void *buf, size_t bytes);
 int qed_flush_sync(struct qed *q);

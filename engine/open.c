@@ -97,6 +97,7 @@ static int find_end_by_scan(struct qed *q, struct qed_error *err)
 {
     uint64_t limit = q->file_size, end = q->header.l1_table_offset + q->g.table_bytes;
     q->report.scanned = true;
+    qed_look(q, q->l1->offset, q->g.table_entries, q->g.table_bytes);
     for (size_t i = q->l1->lo; i < q->l1->hi; i++) {
         uint64_t offset = q->l1->entries[i];
         if (!offset || !qed_table_offset_valid(&q->g, limit, offset))
@@ -104,6 +105,8 @@ static int find_end_by_scan(struct qed *q, struct qed_error *err)
         end = offset + q->g.table_bytes > end ? offset + q->g.table_bytes : end;
         struct qed_table *t = qed_table_new(q, offset);
         int ret = t ? qed_table_load_sync(q, BLK_EVENT_L2_LOAD, t) : -ENOMEM;
+        if (!ret) /* what is allocated next depends on all of it */
+            qed_look(q, t->offset, q->g.table_entries, q->g.cluster_bytes);
         for (size_t k = ret ? 0 : t->lo; !ret && k < t->hi; k++)
             if (qed_data_offset_valid(&q->g, limit, t->entries[k]) && t->entries[k] + q->g.cluster_bytes > end)
                 end = t->entries[k] + q->g.cluster_bytes;
@@ -134,7 +137,7 @@ static int settle_tail(struct qed *q, struct qed_error *err)
     int ret = q->file->ops->length(q->file, 1, &exact);
     if (ret)
         return qed_fail(err, ret, "Failed to get file length: %s", strerror(-ret));
-    if (exact == q->file_size)
+    if (exact <= q->file_size) /* less: reserved and never written, or set aside before a reopen */
         return 0;
     q->report.tail_partial = true;
     if (q->design->tail == QED_TAIL_ROUND_DOWN) {

@@ -17,6 +17,7 @@ struct cell {
     struct recording recording;
     struct judge *judge;
     struct crash_disk *disk;
+    struct explorer *explorer;
     struct finding_set findings;
     const struct crash_space *space; /* being explored */
     const struct crash_state *state;
@@ -35,6 +36,7 @@ static int cell_open(struct cell *c, struct scn_error *err)
         return ret;
     c->judge = judge_create(&c->recording, c->design);
     c->disk = crash_disk_create();
+    c->explorer = explorer_create();
     bignum_init(&c->total, 0);
     return 0;
 }
@@ -44,6 +46,7 @@ static void cell_close(struct cell *c)
     finding_set_free(&c->findings);
     judge_destroy(c->judge);
     crash_disk_destroy(c->disk);
+    explorer_destroy(c->explorer);
     bignum_free(&c->total);
     recording_free(&c->recording);
 }
@@ -83,6 +86,32 @@ static void enumerate(struct cell *c)
     crash_enum_destroy(e);
 }
 
+/* What the violation depends on is known; everything else is as durable, and what must be decided is decided so that
+ * as little as possible survived. */
+static void take_open_violation(void *opaque, const struct violation *v)
+{
+    struct cell *c = opaque;
+    struct crash_state state;
+    size_t mark = crash_disk_mark(c->disk);
+    crash_state_init(&state, c->space);
+    crash_disk_settle(c->disk);
+    crash_state_from_disk(&state, c->space, c->disk);
+    crash_disk_rewind(c->disk, mark);
+    c->findings.state_number++;
+    finding_add(&c->findings, c->space, &state, judge_cluster_sectors(c->judge), v);
+    crash_state_free(&state);
+}
+
+static bool keep_going(void *opaque)
+{
+    return may_go_on(opaque);
+}
+
+static void explore_open(struct cell *c)
+{
+    judge_space(c->judge, c->explorer, c->disk, take_open_violation, keep_going, c);
+}
+
 static void explore_space(struct cell *c, struct crash_space *space)
 {
     struct bignum count;
@@ -90,8 +119,11 @@ static void explore_space(struct cell *c, struct crash_space *space)
     bignum_add(&c->total, &count);
     bignum_free(&count);
     c->space = space;
-    crash_disk_load(c->disk, space, NULL);
-    if (!c->cut && !c->stopped)
+    bool open = c->options->explore == EXPLORE_COMPLETE;
+    crash_disk_load(c->disk, space, open ? explorer_chooser(c->explorer) : NULL);
+    if (!c->cut && !c->stopped && open)
+        explore_open(c);
+    else if (!c->cut && !c->stopped)
         enumerate(c);
     finding_settle(&c->findings, space, c->disk, c->judge, &c->recording);
 }
@@ -198,7 +230,7 @@ static int put(struct cell *c, struct store *store, bool *unsafe, struct scn_err
     char *total = bignum_string(&c->total), classes[160], cut[128];
     char *repro = id_format(c->options->id_scenario, c->design->name, c->disk_model->name, c->options->schedule,
                             c->options->seed, false, 0, "");
-    snprintf(cut, sizeof(cut), "stopped at the limit of %" PRIu64 " states; 2^%.2f states in all", c->options->limit,
+    snprintf(cut, sizeof(cut), "stopped at the limit of %" PRIu64 " executions; 2^%.2f states in all", c->options->limit,
              bignum_log2(&c->total));
     struct store_cell cell = {.scenario = c->options->id_scenario,
                               .design = c->design->name,

@@ -19,12 +19,12 @@ struct judge {
     struct run_backing backing;
     struct promise_range *ranges; /* touched sectors, whole clusters */
     size_t range_count;
-    uint64_t sector_total;        /* in all ranges */
     uint32_t cluster_sectors;
     uint64_t beside;              /* first sector of a cluster nobody touched, or JUDGE_NO_SECTOR */
-    uint8_t *shown;               /* what recovery showed, range after range; then what must be seen */
-    uint8_t *readable;            /* per sector: was it readable? */
-    uint8_t *now;                 /* one cluster */
+    uint8_t *shown;               /* one cluster, as recovery showed it; then as it must be seen */
+    uint8_t *right;               /* per sector of it: nothing was wrong with it */
+    uint8_t *now;                 /* one cluster, read again */
+    uint8_t *fresh;               /* one sector: what the second life wrote beside */
     bool explain, second_life;
     struct promise_explanation words;
     char what[320];
@@ -32,9 +32,13 @@ struct judge {
 
     /* The state being judged. */
     struct crash_disk *disk;
-    uint32_t when;
+    uint32_t when;                /* of a set state; for an open one, what the disk knows says it */
+    bool open;                    /* choices are open: an explorer is at work */
     violation_fn *report;
+    judge_go_on *go_on;
     void *opaque;
+    uint64_t first, count;        /* sectors of the cluster the script is about */
+    uint64_t cluster_index;
 };
 
 /* --- birth --------------------------------------------------------------------------------------------------------- */
@@ -73,11 +77,10 @@ struct judge *judge_create(const struct recording *recording, const struct qed_d
     j->cluster_sectors = recording->scenario->cluster_bytes / SECTOR;
     j->range_count = promise_touched(recording->promise, j->cluster_sectors, &j->ranges);
     add_beside(j);
-    for (size_t i = 0; i < j->range_count; i++)
-        j->sector_total += j->ranges[i].count;
-    j->shown = xmalloc(j->sector_total * SECTOR);
-    j->readable = xmalloc(j->sector_total);
+    j->shown = xmalloc((size_t)j->cluster_sectors * SECTOR);
     j->now = xmalloc((size_t)j->cluster_sectors * SECTOR);
+    j->right = xmalloc(j->cluster_sectors);
+    j->fresh = xmalloc(SECTOR);
     j->second_life = true;
     return j;
 }
@@ -91,7 +94,8 @@ void judge_destroy(struct judge *j)
     qed_pool_destroy(j->pool);
     free(j->ranges);
     free(j->shown);
-    free(j->readable);
+    free(j->right);
+    free(j->fresh);
     free(j->now);
     free(j);
 }
@@ -184,110 +188,152 @@ static void report_image(struct judge *j, enum verdict_class class, bool second,
 
 /* --- structure ----------------------------------------------------------------------------------------------------- */
 
-/* Recovery is over; whatever is broken now stays broken. */
-static void judge_structure(struct judge *j, struct qed *q, bool second)
+static bool scanned_for_repair(const struct qed *q)
+{
+    return qed_opened(q)->scanned && qed_opened(q)->check.total_clusters;
+}
+
+/* Two judges, who must agree. A device of fixed size has no leaks to speak of: its free space is just not used yet. */
+static bool judges_agree(const struct judge *j, const struct walk_result *walk, const struct qed_check_result *check)
+{
+    bool fixed = j->recording->history->fixed_size;
+    return check->corruptions == walk_faults(walk) && (fixed || check->leaks == walk->leaked);
+}
+
+/* Recovery is over; whatever is broken now stays broken. True if nothing is. */
+static bool judge_tables(struct judge *j, struct qed *q, bool second)
 {
     struct walk_result walk;
+    struct qed_check_result check;
     int ret = walk_image(j->walk, crash_disk_blk(j->disk), &walk);
     if (ret) {
         report_image(j, VERDICT_CORRUPT, second, "the tables cannot be walked", walk.first_fault);
-        return;
+        return false;
     }
-    bool scanned = qed_opened(q)->scanned && qed_opened(q)->check.total_clusters;
-    j->counts.leaky += walk.leaked && !second;
-    if (walk_faults(&walk)) {
-        if (scanned)
-            report_image(j, VERDICT_BAD_REPAIR, second, "the repair at open left broken tables", walk.first_fault);
-        else
-            report_image(j, VERDICT_CORRUPT, second, "broken tables, and no mark that says so", walk.first_fault);
-    }
-    struct qed_check_result check;
+    j->counts.leaky += walk.leaked && !second && !j->recording->history->fixed_size;
+    if (walk_faults(&walk) && scanned_for_repair(q))
+        report_image(j, VERDICT_BAD_REPAIR, second, "the repair at open left broken tables", walk.first_fault);
+    else if (walk_faults(&walk))
+        report_image(j, VERDICT_CORRUPT, second, "broken tables, and no mark that says so", walk.first_fault);
     ret = qed_check(q, false, &check);
     if (ret)
         report_image(j, VERDICT_CORRUPT, second, "the engine's check failed", strerror(-ret));
-    else if (check.corruptions != walk_faults(&walk) || check.leaks != walk.leaked)
+    else if (!judges_agree(j, &walk, &check))
         report_image(j, VERDICT_CORRUPT, second, "the engine's check and the oracle's walk disagree", walk.first_fault);
+    return !walk_faults(&walk) && !ret;
+}
+
+static uint32_t when_now(const struct judge *j)
+{
+    return j->open ? crash_disk_when(j->disk) : j->when;
+}
+
+static bool judge_recovery(struct judge *j, struct qed *q)
+{
+    const struct qed_open_report *opened = qed_opened(q);
+    bool right = true;
+    j->counts.scanned += opened->scanned;
+    if (scanned_for_repair(q) && (opened->check.check_errors || opened->check_ret)) {
+        report_image(j, VERDICT_BAD_REPAIR, false, "the repair at open failed", strerror(-opened->check_ret));
+        right = false;
+    }
+    if (!promise_size_allowed(j->recording->promise, when_now(j), qed_image_bytes(q))) {
+        report_image(j, VERDICT_LOST_FLUSHED, false, "the image's size is none that was ever promised", NULL);
+        right = false;
+    }
+    return judge_tables(j, q, false) && right;
+}
+
+/* --- second life --------------------------------------------------------------------------------------------------- */
+
+static int write_again(struct judge *j, struct qed *q, uint64_t sector, uint8_t *bytes)
+{
+    struct tag tag = {.kind = TAG_GUEST,
+                      .sector = sector,
+                      .write_id = j->recording->next_write_id,
+                      .generation = SECOND_LIFE_GENERATION};
+    if (sector >= qed_image_bytes(q) / SECTOR)
+        return -EIO;
+    tag_fill(bytes, &tag);
+    return write_guest(q, sector, bytes);
+}
+
+/* Beside: in the middle of the cluster nobody has touched, which is allocated now. */
+static bool write_beside(struct judge *j, struct qed *q)
+{
+    return j->beside != JUDGE_NO_SECTOR && !write_again(j, q, j->beside + j->cluster_sectors / 2, j->fresh);
+}
+
+/* Closes and opens again; NULL if that was reported as impossible. */
+static struct qed *next_life(struct judge *j, struct qed *q)
+{
+    struct qed_error err;
+    int ret = qed_close(q);
+    if (ret)
+        report_image(j, VERDICT_BAD_REPAIR, true, "the recovered image cannot be closed", strerror(-ret));
+    ret = open_image(j, &q, &err);
+    if (ret)
+        report_image(j, VERDICT_UNOPENABLE, true, "the recovered image opened once and now does not", err.text);
+    return q;
+}
+
+static bool script_structure(void *opaque, struct crash_disk *disk)
+{
+    struct judge *j = opaque;
+    struct qed *q;
+    struct qed_error err;
+    j->disk = disk;
+    j->counts.executions++;
+    int ret = open_image(j, &q, &err);
+    if (ret) {
+        report_image(j, VERDICT_UNOPENABLE, false, "the image does not open", err.text);
+        return j->go_on(j->opaque);
+    }
+    if (judge_recovery(j, q) && j->second_life && write_beside(j, q)) {
+        q = next_life(j, q);
+        if (q)
+            judge_tables(j, q, true);
+    }
+    if (q)
+        qed_abandon(q);
+    return j->go_on(j->opaque);
 }
 
 /* --- contents ------------------------------------------------------------------------------------------------------ */
 
-static void judge_sector(struct judge *j, struct qed *q, uint64_t sector, const uint8_t *bytes)
+static bool judge_sector(struct judge *j, struct qed *q, uint64_t sector, const uint8_t *bytes)
 {
-    enum verdict_class c = promise_judge(j->recording->promise, j->when, sector, bytes, j->explain ? &j->words : NULL);
+    enum verdict_class c =
+        promise_judge(j->recording->promise, when_now(j), sector, bytes, j->explain ? &j->words : NULL);
     if (c != VERDICT_OK)
         report(j, q, c, sector, false, true, verdict_class_meaning(c));
+    return c == VERDICT_OK;
 }
 
 static void judge_unreadable(struct judge *j, struct qed *q, uint64_t sector, int ret, bool second)
 {
     char detail[96];
-    snprintf(detail, sizeof(detail), "guest sector cannot be read (%s): its entry names no place in the file",
-             strerror(-ret));
+    snprintf(detail, sizeof(detail), "it cannot be read (%s): its entry names no place in the file", strerror(-ret));
     report(j, q, VERDICT_CORRUPT, sector, second, false, detail);
 }
 
-/* Reads whole clusters, or sector by sector where that fails. Whatever was shown is kept for the second life. */
-static void judge_contents(struct judge *j, struct qed *q)
+/* Reads [first, first+count) and judges it; j->right says of which sectors nothing is wrong. True if any is right. */
+static bool judge_first_life(struct judge *j, struct qed *q)
 {
-    uint64_t limit = qed_image_bytes(q) / SECTOR, at = 0;
-    for (size_t i = 0; i < j->range_count; i++) {
-        for (uint64_t k = 0; k < j->ranges[i].count; k += j->cluster_sectors) {
-            uint64_t first = j->ranges[i].first_sector + k;
-            uint64_t count = j->ranges[i].count - k < j->cluster_sectors ? j->ranges[i].count - k : j->cluster_sectors;
-            uint64_t inside = first >= limit ? 0 : limit - first < count ? limit - first : count;
-            uint8_t *bytes = j->shown + at * SECTOR;
-            memset(j->readable + at, 0, count);
-            int ret = inside ? read_guest(q, first, inside, bytes) : 0;
-            if (ret) /* all sectors of a cluster share its entry */
-                judge_unreadable(j, q, first, ret, false);
-            for (uint64_t s = 0; !ret && s < inside; s++) {
-                j->readable[at + s] = 1;
-                judge_sector(j, q, first + s, bytes + s * SECTOR);
-            }
-            at += count;
+    bool any = false;
+    int ret = read_guest(q, j->first, j->count, j->shown);
+    if (ret) { /* all sectors of a cluster share its entry */
+        for (uint64_t s = 0; s < j->count; s++) {
+            j->right[s] = 0;
+            judge_unreadable(j, q, j->first + s, ret, false);
         }
+        return false;
     }
-}
-
-/* --- second life --------------------------------------------------------------------------------------------------- */
-
-static size_t place_of(const struct judge *j, uint64_t sector)
-{
-    size_t at = 0;
-    for (size_t i = 0; i < j->range_count; i++) {
-        if (sector >= j->ranges[i].first_sector && sector < j->ranges[i].first_sector + j->ranges[i].count)
-            return at + (size_t)(sector - j->ranges[i].first_sector);
-        at += (size_t)j->ranges[i].count;
+    for (uint64_t s = 0; s < j->count; s++) {
+        j->right[s] = judge_sector(j, q, j->first + s, j->shown + s * SECTOR);
+        any |= j->right[s];
     }
-    return SIZE_MAX;
-}
-
-static void write_again(struct judge *j, struct qed *q, uint64_t sector)
-{
-    uint8_t bytes[SECTOR];
-    size_t at = place_of(j, sector);
-    if (sector >= qed_image_bytes(q) / SECTOR || !j->readable[at])
-        return;
-    struct tag tag = {.kind = TAG_GUEST,
-                      .sector = sector,
-                      .write_id = j->recording->next_write_id,
-                      .generation = SECOND_LIFE_GENERATION};
-    tag_fill(bytes, &tag);
-    if (write_guest(q, sector, bytes))
-        j->readable[at] = 0; /* a failed write may have happened or not */
-    else
-        memcpy(j->shown + at * SECTOR, bytes, SECTOR);
-}
-
-/* Over: one sector in the middle of each cluster. Beside: the cluster nobody touched, which is allocated now. */
-static void live_again(struct judge *j, struct qed *q)
-{
-    if (j->beside != JUDGE_NO_SECTOR)
-        write_again(j, q, j->beside + j->cluster_sectors / 2);
-    for (size_t i = 0; i < j->range_count; i++)
-        for (uint64_t k = 0; k < j->ranges[i].count; k += j->cluster_sectors)
-            if (j->ranges[i].first_sector + k != j->beside)
-                write_again(j, q, j->ranges[i].first_sector + k + (k / j->cluster_sectors + 1) % j->cluster_sectors);
+    return any;
 }
 
 /* The sector changed by itself after recovery had shown it. */
@@ -320,73 +366,142 @@ static void judge_unchanged(struct judge *j, struct qed *q, uint64_t sector, con
            "in the second life, contents that recovery had shown changed by themselves");
 }
 
-static void judge_again(struct judge *j, struct qed *q)
+static void judge_sector_again(struct judge *j, struct qed *q, uint64_t sector, const uint8_t *was)
 {
-    uint64_t limit = qed_image_bytes(q) / SECTOR, at = 0;
-    for (size_t i = 0; i < j->range_count; i++) {
-        for (uint64_t k = 0; k < j->ranges[i].count; k += j->cluster_sectors) {
-            uint64_t first = j->ranges[i].first_sector + k;
-            uint64_t count = j->ranges[i].count - k < j->cluster_sectors ? j->ranges[i].count - k : j->cluster_sectors;
-            uint64_t inside = first >= limit ? 0 : limit - first < count ? limit - first : count;
-            int ret = inside ? read_guest(q, first, inside, j->now) : 0;
-            if (ret && j->readable[at])
-                judge_unreadable(j, q, first, ret, true);
-            for (uint64_t s = 0; !ret && s < inside; s++)
-                if (j->readable[at + s])
-                    judge_unchanged(j, q, first + s, j->shown + (at + s) * SECTOR, j->now + s * SECTOR);
-            at += count;
-        }
-    }
-}
-
-static void second_life(struct judge *j, struct qed *q)
-{
-    struct qed_error err;
-    live_again(j, q);
-    int ret = qed_close(q);
+    int ret = read_guest(q, sector, 1, j->now);
     if (ret)
-        report_image(j, VERDICT_BAD_REPAIR, true, "the recovered image cannot be closed", strerror(-ret));
-    ret = open_image(j, &q, &err);
-    if (ret) {
-        report_image(j, VERDICT_UNOPENABLE, true, "the recovered image opened once and now does not", err.text);
-        return;
-    }
-    judge_again(j, q);
-    judge_structure(j, q, true);
-    qed_abandon(q);
+        judge_unreadable(j, q, sector, ret, true);
+    else
+        judge_unchanged(j, q, sector, was, j->now);
 }
 
-/* --- one state ----------------------------------------------------------------------------------------------------- */
-
-static void judge_repair(struct judge *j, struct qed *q)
+static void judge_second_life_of(struct judge *j, struct qed *q, uint64_t over, const uint8_t *over_bytes, bool beside)
 {
-    const struct qed_open_report *opened = qed_opened(q);
-    j->counts.scanned += opened->scanned;
-    if (opened->scanned && (opened->check.check_errors || opened->check_ret))
-        report_image(j, VERDICT_BAD_REPAIR, false, "the repair at open failed", strerror(-opened->check_ret));
+    for (uint64_t s = 0; s < j->count; s++)
+        if (j->right[s])
+            judge_sector_again(j, q, j->first + s, j->first + s == over ? over_bytes : j->shown + s * SECTOR);
+    if (over != JUDGE_NO_SECTOR && (over < j->first || over >= j->first + j->count))
+        judge_sector_again(j, q, over, over_bytes);
+    if (beside)
+        judge_sector_again(j, q, j->beside + j->cluster_sectors / 2, j->fresh);
+}
+
+/* The sector of this cluster that the second life writes over: it moves from cluster to cluster. */
+static uint64_t over_sector(const struct judge *j)
+{
+    uint64_t cluster = j->first / j->cluster_sectors;
+    return cluster * j->cluster_sectors + (cluster + 1) % j->cluster_sectors;
+}
+
+static struct qed *live_again(struct judge *j, struct qed *q)
+{
+    uint8_t over_bytes[SECTOR];
+    bool is_beside = j->beside != JUDGE_NO_SECTOR && j->first / j->cluster_sectors == j->beside / j->cluster_sectors;
+    bool beside = !is_beside && write_beside(j, q);
+    uint64_t over = over_sector(j);
+    int ret = write_again(j, q, over, over_bytes);
+    if (ret) { /* it may have happened or not */
+        if (over >= j->first && over < j->first + j->count)
+            j->right[over - j->first] = 0;
+        over = JUDGE_NO_SECTOR;
+    }
+    q = next_life(j, q);
+    if (q)
+        judge_second_life_of(j, q, over, over_bytes, beside);
+    return q;
+}
+
+static bool script_cluster(void *opaque, struct crash_disk *disk)
+{
+    struct judge *j = opaque;
+    struct qed *q;
+    j->disk = disk;
+    j->counts.executions++;
+    if (open_image(j, &q, &(struct qed_error){{0}}))
+        return j->go_on(j->opaque); /* script_structure has said so */
+    uint64_t limit = qed_image_bytes(q) / SECTOR, count = j->count;
+    if (j->first < limit) {
+        if (count > limit - j->first)
+            j->count = limit - j->first;
+        if (judge_first_life(j, q) && j->second_life)
+            q = live_again(j, q);
+        j->count = count;
+    }
+    if (q)
+        qed_abandon(q);
+    return j->go_on(j->opaque);
+}
+
+/* --- one state, all states ----------------------------------------------------------------------------------------- */
+
+static bool always(void *opaque)
+{
+    (void)opaque;
+    return true;
+}
+
+static void begin(struct judge *j, struct crash_disk *disk, violation_fn *fn, judge_go_on *go_on, void *opaque)
+{
+    j->disk = disk;
+    j->report = fn;
+    j->go_on = go_on;
+    j->opaque = opaque;
 }
 
 void judge_state(struct judge *j, struct crash_disk *disk, uint32_t when, violation_fn *fn, void *opaque)
 {
-    struct qed *q;
-    struct qed_error err;
-    j->disk = disk;
+    begin(j, disk, fn, always, opaque);
+    j->open = false;
     j->when = when;
-    j->report = fn;
-    j->opaque = opaque;
+    uint64_t executions = j->counts.executions;
+    script_structure(j, disk);
+    for (size_t i = 0; i < j->range_count; i++)
+        for (uint64_t k = 0; k < j->ranges[i].count; k += j->cluster_sectors) {
+            crash_disk_rewind(disk, 0);
+            j->first = j->ranges[i].first_sector + k;
+            j->count = j->ranges[i].count - k < j->cluster_sectors ? j->ranges[i].count - k : j->cluster_sectors;
+            script_cluster(j, disk);
+        }
+    crash_disk_rewind(disk, 0);
+    j->counts.executions = executions + 1; /* a state is one execution, however often its disk was opened */
+}
+
+bool judge_space(struct judge *j, struct explorer *x, struct crash_disk *disk, violation_fn *fn, judge_go_on *go_on,
+                 void *opaque)
+{
+    bool stopped;
+    begin(j, disk, fn, go_on, opaque);
+    j->open = true;
+    explorer_load(x, disk, (uint64_t)j->cluster_sectors * SECTOR);
+    explorer_run(x, (struct explore_mode){.tables_apart = true}, script_structure, j, &stopped);
+    for (size_t i = 0; i < j->range_count && !stopped; i++)
+        for (uint64_t k = 0; k < j->ranges[i].count && !stopped; k++) {
+            j->first = j->ranges[i].first_sector + k;
+            j->count = 1;
+            explorer_run(x, (struct explore_mode){.prune = true}, script_cluster, j, &stopped);
+        }
+    return !stopped;
+}
+
+void judge_state_once(struct judge *j, struct crash_disk *disk, uint32_t when, violation_fn *fn, void *opaque)
+{
+    struct qed *q;
+    begin(j, disk, fn, always, opaque);
+    j->open = false;
+    j->when = when;
     j->counts.executions++;
-    int ret = open_image(j, &q, &err);
-    if (ret) {
-        report_image(j, VERDICT_UNOPENABLE, false, "the image does not open", err.text);
+    if (open_image(j, &q, &(struct qed_error){{0}})) {
+        report_image(j, VERDICT_UNOPENABLE, false, "the image does not open", NULL);
         return;
     }
-    judge_repair(j, q);
-    judge_structure(j, q, false);
-    if (!promise_size_allowed(j->recording->promise, when, qed_image_bytes(q)))
-        report_image(j, VERDICT_LOST_FLUSHED, false, "the image's size is none that was ever promised", NULL);
-    judge_contents(j, q);
-    if (j->second_life)
-        second_life(j, q);
-    else
-        qed_abandon(q);
+    judge_recovery(j, q);
+    uint64_t limit = qed_image_bytes(q) / SECTOR;
+    for (size_t i = 0; i < j->range_count; i++)
+        for (uint64_t k = 0; k < j->ranges[i].count; k += j->cluster_sectors) {
+            j->first = j->ranges[i].first_sector + k;
+            j->count = j->ranges[i].count - k < j->cluster_sectors ? j->ranges[i].count - k : j->cluster_sectors;
+            if (j->first + j->count <= limit)
+                judge_first_life(j, q);
+        }
+    qed_abandon(q);
 }

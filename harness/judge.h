@@ -1,10 +1,18 @@
-/* judge.h: the oracle's bench: what one crash state does to the guest.
+/* judge.h: the oracle's bench: what a crash state does to the guest.
  *
- *   crashed disk ─▶ the engine opens it (and repairs)     unopenable, bad-repair
- *                ─▶ two judges of the structure           corrupt
- *                ─▶ every guest sector the run touched    lost-cow, lost-flushed, disclosure, torn
- *                ─▶ a second life: the guest writes beside and over, closes, opens again; everything else must stay as
- *                   recovery has shown it, and what was written must be seen where it was written and nowhere else
+ *   structure   crashed disk ─▶ the engine opens it (and repairs)    unopenable, bad-repair
+ *                            ─▶ two judges of the tables             corrupt
+ *                            ─▶ if that is fine, a second life: the guest writes to a cluster nobody has touched, closes,
+ *                               opens again; the tables must still be right
+ *   cluster     crashed disk ─▶ the engine opens it
+ *                            ─▶ every sector of one guest cluster    lost-cow, lost-flushed, disclosure, torn
+ *                            ─▶ a second life: the guest writes over one sector of it and beside it, closes, opens again.
+ *                               What was right must be as it was, and what was written must be where it was written
+ *
+ * Both are *scripts*. On a disk that is set to one state each runs once (judge_state); on a disk that leaves its choices
+ * open an explorer runs them for every set of answers that matters (judge_space), the second one sector by sector. So
+ * both ways judge by the same rules, and must find the same. A second life is lived only where the first shows nothing
+ * wrong.
  *
  * The real engine does all the reading. Nothing is allocated per state once warm.
  */
@@ -13,7 +21,7 @@
 
 #include "engine/qed.h"
 #include "scenarios/runner.h"
-#include "simdisk/crash_disk.h"
+#include "simdisk/explore.h"
 
 #define JUDGE_NO_SECTOR UINT64_MAX
 
@@ -28,6 +36,8 @@ struct violation {
 };
 
 typedef void violation_fn(void *opaque, const struct violation *v);
+/* Asked between executions: false stops. */
+typedef bool judge_go_on(void *opaque);
 
 struct judge_counts {
     uint64_t executions;
@@ -44,8 +54,14 @@ void judge_destroy(struct judge *j);
 void judge_explain(struct judge *j, bool on);
 /* Whether the guest gets a second life (default: yes). */
 void judge_second_life(struct judge *j, bool on);
-/* Judges the state the disk is set to, by the promise at crash point `when`. The disk is left as recovery left it. */
+/* Judges the state the disk is set to, by the promise at crash point `when`; leaves the disk rewound. */
 void judge_state(struct judge *j, struct crash_disk *disk, uint32_t when, violation_fn *report, void *opaque);
+/* Judges all states of the space that is loaded on the disk with the explorer's chooser. When a violation is reported,
+ * the disk knows what it depends on, and nothing else. False if go_on stopped it. */
+bool judge_space(struct judge *j, struct explorer *x, struct crash_disk *disk, violation_fn *report,
+                 judge_go_on *go_on, void *opaque);
+/* Open, check, every touched sector, without second life: what a benchmark of bare states measures. */
+void judge_state_once(struct judge *j, struct crash_disk *disk, uint32_t when, violation_fn *report, void *opaque);
 const struct judge_counts *judge_count(const struct judge *j);
 uint32_t judge_cluster_sectors(const struct judge *j);
 /* Times the judge's memory had to come from malloc. */

@@ -187,7 +187,7 @@ int options_parse(int argc, char **argv, const char *args_doc, const char *doc, 
 {
     const struct argp argp = {.options = argp_options, .parser = parse_option, .args_doc = args_doc, .doc = doc};
     memset(o, 0, sizeof(*o));
-    o->cell = (struct cell_options){.explore = EXPLORE_ENUMERATE, .limit = 100000, .schedule = 1, .seed = 1};
+    o->cell = (struct cell_options){.explore = EXPLORE_COMPLETE, .limit = 1000000, .schedule = 1, .seed = 1};
     o->cell.stop = &options_stopped;
     o->schedules = 1;
     *help = false;

@@ -76,11 +76,13 @@ static void complete(void *opaque, int ret)
     *(struct completion *)opaque = (struct completion){.done = true, .ret = ret};
 }
 
-static int read_bytes(struct blockdev *dev, uint64_t offset, uint8_t *bytes, uint64_t length)
+static int read_bytes(struct blockdev *dev, enum blk_event event, uint64_t offset, uint8_t *bytes, uint64_t length)
 {
     struct completion completion = {.done = false};
     struct iovec iov = {.iov_base = bytes, .iov_len = length};
 
+    if (dev->ops->event)
+        dev->ops->event(dev, event);
     dev->ops->readv(dev, offset, &iov, 1, complete, &completion);
     assert(completion.done);
     return completion.ret;
@@ -163,7 +165,7 @@ static const char *header_fault(const struct qed_header *h)
 static int read_header(struct walk *w, struct qed_header *h)
 {
     uint8_t sector[BLK_SECTOR_BYTES];
-    int ret = read_bytes(w->dev, 0, sector, sizeof(sector));
+    int ret = read_bytes(w->dev, BLK_EVENT_HEADER_READ, 0, sector, sizeof(sector));
     if (ret)
         return ret;
 
@@ -356,7 +358,7 @@ static int walk_table(struct walk *w, struct place at, uint64_t table_offset, ui
         }
         length = length < PIECE_BYTES ? length : PIECE_BYTES;
         length = length < end - offset ? length : end - offset;
-        int ret = read_bytes(w->dev, offset, piece, length);
+        int ret = read_bytes(w->dev, visit == visit_data ? BLK_EVENT_L2_LOAD : BLK_EVENT_L1_LOAD, offset, piece, length);
         if (ret)
             return ret;
         ret = walk_piece(w, at, piece, length, (offset - table_offset) / ENTRY_BYTES, visit);

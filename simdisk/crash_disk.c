@@ -2,6 +2,7 @@
 #include "simdisk/crash_disk.h"
 
 #include <assert.h>
+#include <endian.h>
 #include <errno.h>
 #include <string.h>
 
@@ -9,6 +10,7 @@
 
 #define NO_UNITS UINT32_MAX
 #define NO_UNIT  UINT32_MAX
+#define QUIET_UNIT_BYTES 4096u /* a length asked for no finer than this is only compared, not used */
 #define HIDDEN   (UINT32_MAX - 1) /* lies beyond the length that persisted: zeros */
 
 enum atom_state { ATOM_OPEN, ATOM_OUT, ATOM_IN };
@@ -20,7 +22,7 @@ struct cpage {
 };
 
 /* One step back. */
-enum undo_kind { UNDO_BYTES, UNDO_UNIT, UNDO_ATOM, UNDO_LENGTH };
+enum undo_kind { UNDO_BYTES, UNDO_UNIT, UNDO_OVER, UNDO_ATOM, UNDO_LENGTH };
 struct undo {
     enum undo_kind kind;
     uint32_t index; /* sector-in-disk / unit / atom */
@@ -34,7 +36,8 @@ struct length_known {
     uint64_t hi, lo;
     bool resolved, need;
     uint32_t choice; /* lengths of their own: index, or CRASH_OPEN */
-    uint64_t bytes;  /* resolved: as far as known; recovery may have grown the file since */
+    uint64_t bytes;    /* resolved: as far as known; recovery may have grown the file since */
+    uint64_t compared; /* what offsets were compared with at first */
     uint32_t when;
 };
 
@@ -43,6 +46,12 @@ struct provider {
     uint64_t end;
     uint32_t when;
     uint32_t unit, version, atom;
+};
+
+/* A length on offer, and the first crash point at which it can exist. */
+struct bucket {
+    uint64_t bytes;
+    uint32_t when;
 };
 
 struct crash_disk {
@@ -60,12 +69,19 @@ struct crash_disk {
     size_t chosen_cap;
     bool *unit_zero; /* per unit: every version is zeros */
     size_t unit_zero_cap;
+    bool *over; /* per unit: open, and overwritten unread: nobody will ever know */
+    size_t over_cap;
+    uint64_t (*used)[CRASH_USED_WORDS];
+    size_t used_cap;
+    uint32_t *used_units; /* those with any bit set */
+    size_t used_count, used_units_cap;
+    struct crash_length_use length_use;
+    enum blk_event event; /* announced last */
     uint8_t *atoms;
     size_t atom_cap;
     struct provider *providers;
     size_t provider_count, provider_cap;
-    uint64_t *buckets;
-    uint32_t *bucket_ids;
+    struct bucket *buckets;
     size_t bucket_cap;
     uint32_t *alternatives;
     size_t alternative_cap;
@@ -170,6 +186,8 @@ static void load_unit(struct crash_disk *d, size_t unit)
         zero = all_zero(crash_unit_version(s, unit, v)->data, (size_t)s->unit_sectors * BLK_SECTOR_BYTES);
     d->unit_zero[unit] = zero;
     d->chosen[unit] = CRASH_OPEN;
+    d->over[unit] = false;
+    memset(d->used[unit], 0, sizeof(d->used[unit]));
     for (uint32_t i = 0; i < s->unit_sectors; i++) {
         uint64_t sector = s->units[unit].first_sector + i;
         size_t page = sector / SIM_PAGE_SECTORS;
@@ -232,6 +250,12 @@ void crash_disk_load(struct crash_disk *d, const struct crash_space *space, stru
     cover_pages(d, sim_pages_count(space->base));
     d->chosen = grow_to(d, d->chosen, space->unit_count, &d->chosen_cap, sizeof(*d->chosen));
     d->unit_zero = grow_to(d, d->unit_zero, space->unit_count, &d->unit_zero_cap, sizeof(*d->unit_zero));
+    d->over = grow_to(d, d->over, space->unit_count, &d->over_cap, sizeof(*d->over));
+    d->used = grow_to(d, d->used, space->unit_count, &d->used_cap, sizeof(*d->used));
+    d->used_units = grow_to(d, d->used_units, space->unit_count, &d->used_units_cap, sizeof(*d->used_units));
+    d->used_count = 0;
+    d->length_use = (struct crash_length_use){.at_most = UINT64_MAX};
+    d->event = BLK_EVENT_NONE;
     d->atoms = grow_to(d, d->atoms, space->atom_count, &d->atom_cap, sizeof(*d->atoms));
     for (size_t i = 0; i < space->atom_count; i++)
         d->atoms[i] = ATOM_OPEN;
@@ -364,7 +388,8 @@ static void decide_unit(struct crash_disk *d, size_t unit, uint32_t version)
     const struct crash_version *v = crash_unit_version(s, unit, version);
     log_undo(d, UNDO_UNIT, (uint32_t)unit)->old = CRASH_OPEN;
     d->chosen[unit] = version;
-    put_version(d, unit, version);
+    if (!d->over[unit])
+        put_version(d, unit, version);
     if (v->atom != CRASH_NO_ATOM)
         decide_atom(d, v->atom, true);
     else
@@ -399,6 +424,113 @@ static void resolve_unit(struct crash_disk *d, size_t unit)
     decide_unit(d, unit, d->alternatives[pick]);
 }
 
+/* --- watching ------------------------------------------------------------------------------------------------------ */
+
+static void use_words(struct crash_disk *d, uint32_t unit, uint32_t first, uint32_t count)
+{
+    uint64_t *used = d->used[unit];
+    bool any = false;
+    for (int i = 0; i < CRASH_USED_WORDS; i++)
+        any |= used[i] != 0;
+    if (!any)
+        d->used_units[d->used_count++] = unit;
+    for (uint32_t i = first; i < first + count; i++)
+        used[i / 64] |= UINT64_C(1) << (i % 64);
+}
+
+static inline uint32_t unit_at(const struct crash_disk *d, uint64_t sector)
+{
+    const struct cpage *p = &d->pages[sector / SIM_PAGE_SECTORS];
+    return p->units == NO_UNITS ? NO_UNIT : d->sector_units[p->units + sector % SIM_PAGE_SECTORS];
+}
+
+#define SECTOR_WORDS (BLK_SECTOR_BYTES / 8)
+
+static void use_sectors(struct crash_disk *d, uint64_t first, uint64_t end)
+{
+    for (uint64_t sector = first; sector < end && sector / SIM_PAGE_SECTORS < d->page_count;) {
+        if (d->pages[sector / SIM_PAGE_SECTORS].units == NO_UNITS) {
+            sector = (sector / SIM_PAGE_SECTORS + 1) * SIM_PAGE_SECTORS;
+            continue;
+        }
+        uint32_t unit = unit_at(d, sector);
+        if (unit != NO_UNIT)
+            use_words(d, unit, (uint32_t)(sector - d->space->units[unit].first_sector) * SECTOR_WORDS, SECTOR_WORDS);
+        sector++;
+    }
+}
+
+/* The file's length was compared with `reach`: does it hold that much? */
+static void compare_length(struct crash_disk *d, uint64_t reach)
+{
+    struct crash_length_use *u = &d->length_use;
+    if (!d->length.resolved)
+        return;
+    if (reach <= d->length.compared) {
+        if (reach > u->at_least)
+            u->at_least = reach;
+    } else if (reach < u->at_most) {
+        u->at_most = reach;
+    }
+}
+
+static void disk_looked_at(struct blockdev *blk, uint64_t offset, uint64_t count, uint64_t reach_bytes)
+{
+    struct crash_disk *d = (struct crash_disk *)blk;
+    for (uint64_t at = offset, end = offset + count * 8; at < end;) {
+        uint64_t sector = at / BLK_SECTOR_BYTES, page = at / SIM_PAGE_BYTES;
+        if (page >= d->page_count)
+            return;
+        if (d->pages[page].bytes == d->zero_page) {
+            at = (page + 1) * SIM_PAGE_BYTES;
+            continue;
+        }
+        uint32_t unit = unit_at(d, sector);
+        const uint8_t *bytes = sim_pages_at(d->space->base, page) + at % SIM_PAGE_BYTES;
+        if (unit != NO_UNIT) {
+            uint64_t in = at - d->space->units[unit].first_sector * BLK_SECTOR_BYTES;
+            use_words(d, unit, (uint32_t)(in / 8), 1);
+            if (d->chosen[unit] < d->space->units[unit].version_count)
+                bytes = crash_unit_version(d->space, unit, d->chosen[unit])->data + in;
+        }
+        uint64_t value;
+        memcpy(&value, bytes, 8);
+        if (value && value + reach_bytes > value)
+            compare_length(d, le64toh(value) + reach_bytes);
+        at += 8;
+    }
+}
+
+static void disk_event(struct blockdev *blk, enum blk_event event)
+{
+    ((struct crash_disk *)blk)->event = event;
+}
+
+static bool reading_table(const struct crash_disk *d)
+{
+    return d->event == BLK_EVENT_L1_LOAD || d->event == BLK_EVENT_L2_LOAD;
+}
+
+bool crash_disk_reads_table(const struct crash_disk *d)
+{
+    return d->event == BLK_EVENT_L2_LOAD;
+}
+
+const uint64_t *crash_disk_used(const struct crash_disk *d, size_t unit)
+{
+    return d->used[unit];
+}
+
+struct crash_length_use crash_disk_length_use(const struct crash_disk *d)
+{
+    return d->length_use;
+}
+
+uint64_t crash_disk_bucket(const struct crash_disk *d, uint32_t alternative)
+{
+    return d->buckets[alternative].bytes;
+}
+
 /* --- length -------------------------------------------------------------------------------------------------------- */
 
 /* A length of its own hides what lies beyond it. */
@@ -408,7 +540,7 @@ static void decide_own_length(struct crash_disk *d, uint32_t index)
     const struct crash_length *l = &d->space->lengths[index];
     d->length.resolved = true;
     d->length.choice = index;
-    d->length.bytes = l->bytes;
+    d->length.bytes = d->length.compared = l->bytes;
     raise_when(d, l->when);
     for (size_t u = d->space->unit_count; u-- > 0;) {
         uint64_t start = d->space->units[u].first_sector * BLK_SECTOR_BYTES;
@@ -464,30 +596,41 @@ static uint64_t known_length(const struct crash_disk *d)
     return length;
 }
 
-static int bucket_compare(const void *a, const void *b)
+static int bucket_by_bytes(const void *a, const void *b)
 {
-    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-    return x < y ? -1 : x > y;
+    const struct bucket *x = a, *y = b;
+    if (x->bytes != y->bytes)
+        return x->bytes < y->bytes ? -1 : 1;
+    return x->when < y->when ? -1 : x->when > y->when;
 }
 
-/* Distinct lengths, rounded down to unit_bytes, that are still possible; ascending, in d->buckets. */
+static int bucket_by_when(const void *a, const void *b)
+{
+    const struct bucket *x = a, *y = b;
+    if (x->when != y->when)
+        return x->when < y->when ? -1 : 1;
+    return x->bytes < y->bytes ? -1 : x->bytes > y->bytes;
+}
+
+/* Distinct lengths, rounded down to unit_bytes, that are still possible; the earliest first, in d->buckets. */
 static uint32_t collect_buckets(struct crash_disk *d, uint64_t unit_bytes, uint64_t known)
 {
     d->buckets = grow_to(d, d->buckets, d->provider_count + 1, &d->bucket_cap, sizeof(*d->buckets));
     uint32_t n = 0;
     bool known_possible = !d->length.need || known >= d->length.lo;
     if (known_possible)
-        d->buckets[n++] = known & ~(unit_bytes - 1);
+        d->buckets[n++] = (struct bucket){.bytes = known & ~(unit_bytes - 1)};
     for (size_t i = 0; i < d->provider_count; i++) {
         const struct provider *p = &d->providers[i];
         if (provider_open(d, p) && p->end > known && (!d->length.need || p->end >= d->length.lo))
-            d->buckets[n++] = p->end & ~(unit_bytes - 1);
+            d->buckets[n++] = (struct bucket){.bytes = p->end & ~(unit_bytes - 1), .when = p->when};
     }
-    qsort(d->buckets, n, sizeof(*d->buckets), bucket_compare);
+    qsort(d->buckets, n, sizeof(*d->buckets), bucket_by_bytes);
     uint32_t kept = 0;
     for (uint32_t i = 0; i < n; i++)
-        if (!kept || d->buckets[kept - 1] != d->buckets[i])
+        if (!kept || d->buckets[kept - 1].bytes != d->buckets[i].bytes)
             d->buckets[kept++] = d->buckets[i];
+    qsort(d->buckets, kept, sizeof(*d->buckets), bucket_by_when);
     return kept;
 }
 
@@ -501,7 +644,7 @@ static void resolve_following_length(struct crash_disk *d, uint64_t unit_bytes)
     d->alternatives = grow_to(d, d->alternatives, n, &d->alternative_cap, sizeof(*d->alternatives));
     for (uint32_t i = 0; i < n; i++)
         d->alternatives[i] = i;
-    uint64_t bucket = d->buckets[ask(d, CRASH_CHOICE_LENGTH, 0, n)];
+    uint64_t bucket = d->buckets[ask(d, CRASH_CHOICE_LENGTH, 0, n)].bytes;
     save_length(d);
     d->length.resolved = true;
     d->length.hi = bucket + unit_bytes;
@@ -509,6 +652,7 @@ static void resolve_following_length(struct crash_disk *d, uint64_t unit_bytes)
         d->length.lo = bucket;
     d->length.need = (known & ~(unit_bytes - 1)) < bucket;
     d->length.bytes = d->length.need ? bucket : known;
+    d->length.compared = d->length.bytes;
 }
 
 static void resolve_length(struct crash_disk *d, uint64_t unit_bytes)
@@ -537,6 +681,8 @@ static int disk_length(struct blockdev *blk, uint64_t unit_bytes, uint64_t *leng
 {
     struct crash_disk *d = (struct crash_disk *)blk;
     resolve_length(d, unit_bytes);
+    if (unit_bytes < QUIET_UNIT_BYTES)
+        d->length_use.exact = true;
     *length_bytes = current_length(d) & ~(unit_bytes - 1);
     return 0;
 }
@@ -549,12 +695,6 @@ static void set_current_length(struct crash_disk *d, uint64_t bytes)
 
 /* --- reading ------------------------------------------------------------------------------------------------------- */
 
-static inline uint32_t unit_at(const struct crash_disk *d, uint64_t sector)
-{
-    const struct cpage *p = &d->pages[sector / SIM_PAGE_SECTORS];
-    return p->units == NO_UNITS ? NO_UNIT : d->sector_units[p->units + sector % SIM_PAGE_SECTORS];
-}
-
 static void resolve_range(struct crash_disk *d, uint64_t first, uint64_t end)
 {
     if (d->space->lengths && !d->length.resolved && end * BLK_SECTOR_BYTES > d->space->base_length)
@@ -565,7 +705,7 @@ static void resolve_range(struct crash_disk *d, uint64_t first, uint64_t end)
             continue;
         }
         uint32_t unit = unit_at(d, sector++);
-        if (unit != NO_UNIT && d->chosen[unit] == CRASH_OPEN)
+        if (unit != NO_UNIT && d->chosen[unit] == CRASH_OPEN && !d->over[unit])
             resolve_unit(d, unit);
     }
 }
@@ -596,7 +736,16 @@ static void disk_readv(struct blockdev *blk, uint64_t offset, const struct iovec
         size_t length = iov[i].iov_len;
         size_t inside = offset >= limit ? 0 : limit - offset < length ? (size_t)(limit - offset) : length;
         if (inside) {
-            resolve_range(d, offset / BLK_SECTOR_BYTES, (offset + inside + BLK_SECTOR_BYTES - 1) / BLK_SECTOR_BYTES);
+            uint64_t first = offset / BLK_SECTOR_BYTES, end = (offset + inside + BLK_SECTOR_BYTES - 1) / BLK_SECTOR_BYTES;
+            resolve_range(d, first, end);
+            if (d->chooser && !reading_table(d))
+                use_sectors(d, first, end);
+        }
+        if (d->chooser && d->space->lengths) { /* is it hidden? */
+            for (uint64_t at = offset; at < offset + length; at += BLK_SECTOR_BYTES)
+                compare_length(d, at + BLK_SECTOR_BYTES);
+        }
+        if (inside) {
             read_bytes(d, offset, iov[i].iov_base, inside);
         }
         if (inside < length)
@@ -623,7 +772,7 @@ static uint64_t disk_next_data(struct blockdev *blk, uint64_t offset, uint64_t e
             return offset;
         uint32_t unit = unit_at(d, offset / BLK_SECTOR_BYTES);
         size_t in = offset % SIM_PAGE_BYTES, chunk = BLK_SECTOR_BYTES - in % BLK_SECTOR_BYTES;
-        bool open = unit != NO_UNIT && d->chosen[unit] == CRASH_OPEN;
+        bool open = unit != NO_UNIT && d->chosen[unit] == CRASH_OPEN && !d->over[unit];
         if (open ? !d->unit_zero[unit] : !all_zero(p->bytes + in, chunk))
             return offset;
         offset += chunk;
@@ -648,10 +797,10 @@ static uint8_t *sector_for_write(struct crash_disk *d, uint64_t sector, bool who
     uint8_t *page = own_page(d, sector / SIM_PAGE_SECTORS);
     uint8_t *bytes = page + (sector % SIM_PAGE_SECTORS) * BLK_SECTOR_BYTES;
     uint32_t unit = unit_at(d, sector);
-    if (unit != NO_UNIT && d->chosen[unit] == CRASH_OPEN) {
-        if (whole && d->space->unit_sectors == 1 && !d->space->atom_count) {
-            log_undo(d, UNDO_UNIT, unit)->old = CRASH_OPEN;
-            d->chosen[unit] = HIDDEN;
+    if (unit != NO_UNIT && d->chosen[unit] == CRASH_OPEN && !d->over[unit]) {
+        if (whole && d->space->unit_sectors == 1) {
+            log_undo(d, UNDO_OVER, unit);
+            d->over[unit] = true;
             return bytes;
         }
         resolve_unit(d, unit);
@@ -730,12 +879,16 @@ static const struct blockdev_ops growing_ops = {.readv = disk_readv,
                                                 .length = disk_length,
                                                 .resize = disk_resize,
                                                 .next_data = disk_next_data,
+                                                .event = disk_event,
+                                                .looked_at = disk_looked_at,
                                                 .close = disk_close};
 static const struct blockdev_ops fixed_ops = {.readv = disk_readv,
                                               .writev = disk_writev,
                                               .flush = disk_flush,
                                               .length = disk_length,
                                               .next_data = disk_next_data,
+                                              .event = disk_event,
+                                              .looked_at = disk_looked_at,
                                               .close = disk_close};
 
 /* --- setting, rewinding, asking ------------------------------------------------------------------------------------ */
@@ -759,6 +912,9 @@ void crash_disk_destroy(struct crash_disk *d)
     free(d->sector_units);
     free(d->chosen);
     free(d->unit_zero);
+    free(d->over);
+    free(d->used);
+    free(d->used_units);
     free(d->atoms);
     free(d->providers);
     free(d->buckets);
@@ -824,6 +980,9 @@ static void undo_one(struct crash_disk *d)
         if (u->old != CRASH_OPEN && u->old != HIDDEN)
             put_version(d, u->index, u->old);
         break;
+    case UNDO_OVER:
+        d->over[u->index] = false;
+        break;
     case UNDO_ATOM:
         d->atoms[u->index] = (uint8_t)u->old;
         break;
@@ -837,8 +996,13 @@ void crash_disk_rewind(struct crash_disk *d, size_t mark)
 {
     while (d->undo_count > mark)
         undo_one(d);
-    if (!mark)
-        d->writes = d->flushes = 0;
+    if (mark)
+        return;
+    d->writes = d->flushes = 0;
+    for (size_t i = 0; i < d->used_count; i++)
+        memset(d->used[d->used_units[i]], 0, sizeof(d->used[0]));
+    d->used_count = 0;
+    d->length_use = (struct crash_length_use){.at_most = UINT64_MAX};
 }
 
 uint32_t crash_disk_unit(const struct crash_disk *d, size_t unit)

@@ -52,6 +52,22 @@ void crash_disk_set_durable(struct crash_disk *d);
 size_t crash_disk_mark(const struct crash_disk *d);
 void crash_disk_rewind(struct crash_disk *d, size_t mark);
 
+/* Watching. What of each choice has mattered since the last rewind to 0: of a unit's bytes, those that were looked at
+ * (a bit per 8 bytes; bytes read as part of a table count only when looked_at says so, all others when they are read); of
+ * the length, what it was compared with. Two alternatives that agree in all that mattered lead to the same run. */
+#define CRASH_USED_WORDS 8 /* 4096 / 8 / 64 */
+const uint64_t *crash_disk_used(const struct crash_disk *d, size_t unit);
+struct crash_length_use {
+    bool exact;      /* every byte of it mattered */
+    uint64_t at_most; /* any length in [at_least, at_most) would have compared the same */
+    uint64_t at_least;
+};
+struct crash_length_use crash_disk_length_use(const struct crash_disk *d);
+/* Was the read under way announced as that of an L2 table? */
+bool crash_disk_reads_table(const struct crash_disk *d);
+/* The bytes of a length bucket on offer (CRASH_CHOICE_LENGTH of a file that follows its data). */
+uint64_t crash_disk_bucket(const struct crash_disk *d, uint32_t alternative);
+
 /* The version of a unit as known now, or CRASH_OPEN. */
 uint32_t crash_disk_unit(const struct crash_disk *d, size_t unit);
 /* May the open unit still be this version? */
