@@ -107,6 +107,11 @@ bool img_host_has(const struct img_host *host, const char *path);
 /* Opens the next file of the chain. raw: its content is not looked at; else one in a format we do not know is refused. */
 int img_host_open_next(struct img_host *host, const char *name, bool raw, struct blockdev **dev, struct qed_error *err);
 
+/* How many bytes the guest sees of the device just opened; its own chain must open too. *raw false: its content decides,
+ * and *raw becomes true if it is no QED image, unless must_be_qed: then that is an error. */
+int img_host_measure(struct img_host *host, struct blockdev *dev, bool must_be_qed, bool *raw, uint64_t *bytes,
+                     struct qed_error *err);
+
 enum img_open_how {
     IMG_READ_ONLY = 1,
     IMG_CHECK_MODE = 2, /* a marked image is not repaired at open */

@@ -187,6 +187,30 @@ void img_host_free(struct img_host *host)
     *host = (struct img_host){0};
 }
 
+int img_host_measure(struct img_host *host, struct blockdev *dev, bool must_be_qed, bool *raw, uint64_t *bytes,
+                     struct qed_error *err)
+{
+    struct qed_open_options options = {
+        .design = qed_design_find("careful"), .read_only = true, .backing_host = &host->host};
+    uint8_t head[BLK_SECTOR_BYTES];
+    struct qed *q;
+    int ret = *raw ? 0 : img_dev_read(dev, 0, head, sizeof(head));
+
+    if (!ret && !*raw && !must_be_qed)
+        *raw = qed_probe(head, sizeof(head)) == 0;
+    if (!ret && *raw)
+        ret = dev->ops->length(dev, 1, bytes);
+    if (ret)
+        return fail(err, ret, "cannot be read: %s", strerror(-ret));
+    if (*raw)
+        return 0;
+    ret = qed_open(dev, &options, &q, err);
+    if (ret)
+        return ret;
+    *bytes = qed_image_bytes(q);
+    return qed_close(q);
+}
+
 /* ---- images ---- */
 
 int img_open_file(const struct img_args *args, bool read_only, struct img_image *image)

@@ -12,30 +12,6 @@ struct base {
     bool raw;
 };
 
-/* The guest's size of an open backing device; its own chain must open too. */
-static int measure(const struct img_args *args, struct img_host *host, struct blockdev *dev, struct base *base,
-                   struct qed_error *err)
-{
-    struct qed_open_options options = {.design = args->design, .read_only = true, .backing_host = &host->host};
-    uint8_t head[BLK_SECTOR_BYTES];
-    struct qed *q;
-    int ret = img_dev_read(dev, 0, head, sizeof(head));
-
-    if (ret) {
-        snprintf(err->text, sizeof(err->text), "it cannot be read: %s", strerror(-ret));
-        return ret;
-    }
-    base->raw = args->backing_format == IMG_FORMAT_RAW ||
-                (args->backing_format == IMG_FORMAT_PROBE && qed_probe(head, sizeof(head)) == 0);
-    if (base->raw)
-        return dev->ops->length(dev, 1, &base->bytes);
-    ret = qed_open(dev, &options, &q, err);
-    if (ret)
-        return ret;
-    base->bytes = qed_image_bytes(q);
-    return qed_close(q);
-}
-
 static int open_base(const struct img_args *args, struct base *base)
 {
     struct qed_error err = {.text = ""};
@@ -48,7 +24,8 @@ static int open_base(const struct img_args *args, struct base *base)
     if (ret) {
         img_error(args, "%s", err.text);
     } else {
-        ret = measure(args, &host, dev, base, &err);
+        base->raw = args->backing_format == IMG_FORMAT_RAW;
+        ret = img_host_measure(&host, dev, args->backing_format == IMG_FORMAT_QED, &base->raw, &base->bytes, &err);
         if (ret)
             img_error(args, "backing file '%s': %s", args->backing, err.text[0] ? err.text : strerror(-ret));
         dev->ops->close(dev);

@@ -20,6 +20,30 @@ static bool writes(enum img_io_op op)
     return op == IMG_IO_WRITE || op == IMG_IO_ZERO || op == IMG_IO_DISCARD || op == IMG_IO_TRUNCATE;
 }
 
+/* The backing file's bytes, 0 without one. 0 or an exit code. */
+static int backing_bytes(const struct img_args *args, const struct qed *q, uint64_t *bytes)
+{
+    bool raw = qed_get_header(q)->features & QED_F_BACKING_FORMAT_NO_PROBE;
+    struct qed_error err = {.text = ""};
+    struct blockdev *dev;
+    struct img_host host;
+    int ret;
+
+    *bytes = 0;
+    if (!qed_backing_name(q))
+        return 0;
+    img_host_init(&host, args->file, NULL);
+    ret = img_host_open_next(&host, qed_backing_name(q), raw, &dev, &err);
+    if (!ret) {
+        ret = img_host_measure(&host, dev, false, &raw, bytes, &err);
+        dev->ops->close(dev);
+    }
+    if (ret)
+        img_error(args, "%s", err.text);
+    img_host_free(&host);
+    return img_exit_code(ret);
+}
+
 static int review_truncate(const struct img_args *args, const struct img_io_command *c, const struct qed *q,
                            uint64_t *size)
 {
@@ -32,6 +56,20 @@ static int review_truncate(const struct img_args *args, const struct img_io_comm
     if (c->length < *size) {
         img_error(args, "-c '%s': QED images can only grow; expected at least %" PRIu64, c->text, *size);
         return EXIT_USAGE;
+    }
+    if (c->length > *size) {
+        uint64_t below;
+        int code = backing_bytes(args, q, &below);
+
+        if (code)
+            return code;
+        if (below > *size) {
+            img_error(args,
+                      "-c '%s': growing would show the guest more of the backing file, which is %" PRIu64
+                      " bytes long; expected one no longer than the image",
+                      c->text, below);
+            return EXIT_USAGE;
+        }
     }
     *size = c->length;
     return 0;

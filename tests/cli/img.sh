@@ -140,6 +140,13 @@ ran 0 "" "${img[@]}" convert top.qed top.raw
     complain "convert does not see through the chain"
 ran 0 "" "${img[@]}" create raw.qed -b dir/over.qed --backing-format raw # read as it is, QED or not
 ran 0 "" "${img[@]}" io -q raw.qed -c 'read -P 0x51 0 1'
+# Growing over a longer backing file would show more of it.
+head -c 64K /dev/zero >dir/long.raw
+ran 0 "" "${img[@]}" create dir/grow.qed 4K -b long.raw
+before=$(cksum <dir/grow.qed)
+fails 2 "growing would show the guest more of the backing file" "${img[@]}" io dir/grow.qed -c 'write 0 1' -c 'truncate 8K'
+[ "$(cksum <dir/grow.qed)" = "$before" ] || complain "a truncate that was refused changed the file"
+ran 0 "" "${img[@]}" io -q dir/over.qed -c 'truncate 64K' -c 'read -P 0 6144 4k'
 # info, check and map do without it
 rm dir/base.raw
 ran 0 "base.raw" "${img[@]}" info dir/over.qed
