@@ -283,10 +283,38 @@ static bool follows_data(const struct crash_disk *d)
     return !d->space->history->fixed_size && !d->space->lengths;
 }
 
+static uint64_t atom_end(const struct crash_disk *d, size_t atom)
+{
+    uint64_t end = d->space->atoms[atom].end_bytes;
+    for (size_t later = atom + 1; later < d->space->atom_count && end; later++) {
+        const struct crash_atom *a = &d->space->atoms[later];
+        if (a->cuts && d->atoms[later] == ATOM_IN && a->cut_bytes < end)
+            end = a->cut_bytes;
+    }
+    return end;
+}
+
+/* How far the file reaches if this provider survived: what a later cut took away, it does not provide. */
+static uint64_t provider_end(const struct crash_disk *d, const struct provider *p)
+{
+    const struct crash_space *s = d->space;
+    if (!s->atom_count)
+        return p->end;
+    if (p->atom != CRASH_NO_ATOM)
+        return atom_end(d, p->atom);
+    for (uint32_t v = p->version + 1; v < s->units[p->unit].version_count; v++) {
+        uint32_t atom = crash_unit_version(s, p->unit, v)->atom;
+        if (atom != CRASH_NO_ATOM && d->atoms[atom] == ATOM_IN)
+            return 0;
+    }
+    return p->end;
+}
+
 /* Could this provider still have survived, as far as the choices made so far say (its unit or atom being open)? */
 static bool provider_open(const struct crash_disk *d, const struct provider *p)
 {
-    if (p->end >= d->length.hi)
+    uint64_t end = provider_end(d, p);
+    if (!end || end >= d->length.hi)
         return false;
     if (p->atom != CRASH_NO_ATOM)
         return d->atoms[p->atom] == ATOM_OPEN;
@@ -298,7 +326,7 @@ static bool other_witness(const struct crash_disk *d, uint32_t unit, uint32_t at
 {
     for (size_t i = 0; i < d->provider_count; i++) {
         const struct provider *p = &d->providers[i];
-        if (p->end >= d->length.lo && provider_open(d, p) && (p->unit == NO_UNIT || p->unit != unit) &&
+        if (provider_end(d, p) >= d->length.lo && provider_open(d, p) && (p->unit == NO_UNIT || p->unit != unit) &&
             (p->atom == CRASH_NO_ATOM || p->atom != atom))
             return true;
     }
@@ -318,7 +346,7 @@ static bool atom_can(const struct crash_disk *d, size_t atom, bool in)
 {
     if (d->atoms[atom] != ATOM_OPEN)
         return (d->atoms[atom] == ATOM_IN) == in;
-    return length_allows(d, in ? d->space->atoms[atom].end_bytes : 0, NO_UNIT, (uint32_t)atom);
+    return length_allows(d, in ? atom_end(d, atom) : 0, NO_UNIT, (uint32_t)atom);
 }
 
 bool crash_disk_allows(const struct crash_disk *d, size_t unit, uint32_t version)
@@ -337,14 +365,14 @@ bool crash_disk_allows(const struct crash_disk *d, size_t unit, uint32_t version
             continue;
         if (d->atoms[l->atom] == ATOM_IN)
             return false;
-        dropped_witness |= d->atoms[l->atom] == ATOM_OPEN && s->atoms[l->atom].end_bytes >= d->length.lo;
+        dropped_witness |= d->atoms[l->atom] == ATOM_OPEN && atom_end(d, l->atom) >= d->length.lo;
     }
-    if (witness_left || !dropped_witness || (v->atom != CRASH_NO_ATOM && s->atoms[v->atom].end_bytes >= d->length.lo))
+    if (witness_left || !dropped_witness || (v->atom != CRASH_NO_ATOM && atom_end(d, v->atom) >= d->length.lo))
         return true;
     /* Several atoms would go at once: is a witness among those that stay open? */
     for (size_t i = 0; i < d->provider_count; i++) {
         const struct provider *p = &d->providers[i];
-        if (p->end < d->length.lo || !provider_open(d, p))
+        if (provider_end(d, p) < d->length.lo || !provider_open(d, p))
             continue;
         bool goes = p->unit == unit;
         for (uint32_t later = version + 1; later < s->units[unit].version_count && !goes; later++)
@@ -378,7 +406,7 @@ static void decide_atom(struct crash_disk *d, size_t atom, bool in)
     d->atoms[atom] = in ? ATOM_IN : ATOM_OUT;
     if (in) {
         raise_when(d, d->space->atoms[atom].when);
-        witness(d, d->space->atoms[atom].end_bytes);
+        witness(d, atom_end(d, atom));
     }
 }
 
@@ -420,6 +448,8 @@ static void resolve_unit(struct crash_disk *d, size_t unit)
         if (crash_disk_allows(d, unit, v))
             d->alternatives[n++] = v;
     assert(n && "choices made so far left a unit no version");
+    if (n < count && d->length.resolved)
+        d->length_use.exact = true; /* another length might have left this unit more to choose from */
     uint32_t pick = ask(d, CRASH_CHOICE_UNIT, unit, n);
     decide_unit(d, unit, d->alternatives[pick]);
 }
@@ -590,8 +620,8 @@ static uint64_t known_length(const struct crash_disk *d)
     for (size_t i = 0; i < d->provider_count; i++) {
         const struct provider *p = &d->providers[i];
         bool in = p->atom != CRASH_NO_ATOM ? d->atoms[p->atom] == ATOM_IN : d->chosen[p->unit] == p->version;
-        if (in && p->end > length)
-            length = p->end;
+        if (in && provider_end(d, p) > length)
+            length = provider_end(d, p);
     }
     return length;
 }
@@ -622,8 +652,9 @@ static uint32_t collect_buckets(struct crash_disk *d, uint64_t unit_bytes, uint6
         d->buckets[n++] = (struct bucket){.bytes = known & ~(unit_bytes - 1)};
     for (size_t i = 0; i < d->provider_count; i++) {
         const struct provider *p = &d->providers[i];
-        if (provider_open(d, p) && p->end > known && (!d->length.need || p->end >= d->length.lo))
-            d->buckets[n++] = (struct bucket){.bytes = p->end & ~(unit_bytes - 1), .when = p->when};
+        uint64_t end = provider_end(d, p);
+        if (provider_open(d, p) && end > known && (!d->length.need || end >= d->length.lo))
+            d->buckets[n++] = (struct bucket){.bytes = end & ~(unit_bytes - 1), .when = p->when};
     }
     qsort(d->buckets, n, sizeof(*d->buckets), bucket_by_bytes);
     uint32_t kept = 0;
@@ -695,9 +726,16 @@ static void set_current_length(struct crash_disk *d, uint64_t bytes)
 
 /* --- reading ------------------------------------------------------------------------------------------------------- */
 
+/* What lies beyond the shortest length of its own may be hidden; whoever reads there must know the length first. */
+static uint64_t shortest_own_length(const struct crash_disk *d)
+{
+    const struct crash_space *s = d->space;
+    return s->length_count > 1 && s->lengths[1].bytes < s->lengths[0].bytes ? s->lengths[1].bytes : s->lengths[0].bytes;
+}
+
 static void resolve_range(struct crash_disk *d, uint64_t first, uint64_t end)
 {
-    if (d->space->lengths && !d->length.resolved && end * BLK_SECTOR_BYTES > d->space->base_length)
+    if (d->space->lengths && !d->length.resolved && end * BLK_SECTOR_BYTES > shortest_own_length(d))
         resolve_own_length(d);
     for (uint64_t sector = first; sector < end && sector / SIM_PAGE_SECTORS < d->page_count;) {
         if (d->pages[sector / SIM_PAGE_SECTORS].units == NO_UNITS) {
@@ -727,11 +765,18 @@ static void read_bytes(const struct crash_disk *d, uint64_t offset, uint8_t *to,
     }
 }
 
+/* Beyond it everything reads zeros, whatever the pages hold. A file that follows its data has no such place: its length may
+ * be known in round numbers only, and that nothing beyond it persisted is a matter of the units. */
+static uint64_t readable_length(const struct crash_disk *d)
+{
+    return follows_data(d) ? UINT64_MAX : current_length(d);
+}
+
 static void disk_readv(struct blockdev *blk, uint64_t offset, const struct iovec *iov, int niov, blk_done *done,
                        void *opaque)
 {
     struct crash_disk *d = (struct crash_disk *)blk;
-    uint64_t limit = current_length(d);
+    uint64_t limit = readable_length(d);
     for (int i = 0; i < niov; i++) {
         size_t length = iov[i].iov_len;
         size_t inside = offset >= limit ? 0 : limit - offset < length ? (size_t)(limit - offset) : length;
@@ -1031,7 +1076,7 @@ uint32_t crash_disk_when(const struct crash_disk *d)
     uint32_t when = d->when;
     if (d->length.resolved && d->length.need && follows_data(d))
         for (size_t i = 0; i < d->provider_count; i++)
-            if (d->providers[i].end >= d->length.lo && provider_open(d, &d->providers[i]))
+            if (provider_end(d, &d->providers[i]) >= d->length.lo && provider_open(d, &d->providers[i]))
                 return d->providers[i].when > when ? d->providers[i].when : when;
     return when;
 }
@@ -1042,7 +1087,7 @@ void crash_disk_settle(struct crash_disk *d)
     resolve_length(d, 1u << 12);
     for (size_t i = 0; i < d->provider_count && d->length.need; i++) {
         const struct provider *p = &d->providers[i];
-        if (p->end < d->length.lo || !provider_open(d, p))
+        if (provider_end(d, p) < d->length.lo || !provider_open(d, p))
             continue;
         if (p->atom != CRASH_NO_ATOM)
             decide_atom(d, p->atom, true);

@@ -176,6 +176,7 @@ struct builder {
     const uint32_t *ops;
     size_t op_count;
     uint32_t fixed_when;   /* ordered cache: every version exists from here; else 0 */
+    bool own_length;       /* the length is a choice of its own */
     uint64_t floor_length; /* the file is never shorter: the durable length, or what a pending cut leaves */
 };
 
@@ -185,19 +186,6 @@ static uint32_t version_when(const struct builder *b, const struct hist_op *op)
     if (when < b->space->first_point)
         when = b->space->first_point;
     return when < b->fixed_when ? b->fixed_when : when;
-}
-
-static void add_atom(struct builder *b, size_t order, const struct hist_op *op)
-{
-    struct crash_space *s = b->space;
-    s->atoms = xgrow(s->atoms, s->atom_count, &s->atom_cap, sizeof(*s->atoms));
-    struct crash_atom *a = &s->atoms[s->atom_count];
-    *a = (struct crash_atom){.op = b->ops[order], .when = version_when(b, op)};
-    bool cut = op->kind == HIST_RESIZE;
-    a->cuts = cut;
-    a->cut_bytes = cut ? op->length_bytes : 0;
-    a->end_bytes = !cut && op_end(op) > b->floor_length ? op_end(op) : 0;
-    b->atom_of[order] = (uint32_t)s->atom_count++;
 }
 
 /* The range of bytes an operation changes: of a cut, what the file had beyond. */
@@ -213,6 +201,24 @@ static void op_range(const struct builder *b, const struct hist_op *op, uint64_t
         *from = op->length_bytes;
         *to = reach > op->length_bytes ? reach : op->length_bytes;
     }
+}
+
+static void add_atom(struct builder *b, size_t order, const struct hist_op *op)
+{
+    struct crash_space *s = b->space;
+    uint64_t from, to;
+    op_range(b, op, &from, &to);
+    bool cut = op->kind == HIST_RESIZE && to > from;
+    uint64_t end = op_end(op) > b->floor_length && !b->own_length ? op_end(op) : 0;
+    if (op->kind == HIST_RESIZE && !cut && !end)
+        return; /* shows nowhere */
+    s->atoms = xgrow(s->atoms, s->atom_count, &s->atom_cap, sizeof(*s->atoms));
+    s->atoms[s->atom_count] = (struct crash_atom){.op = b->ops[order],
+                                                  .when = version_when(b, op),
+                                                  .end_bytes = end,
+                                                  .cuts = cut,
+                                                  .cut_bytes = cut ? op->length_bytes : 0};
+    b->atom_of[order] = (uint32_t)s->atom_count++;
 }
 
 static void collect_pieces(struct builder *b)
@@ -361,23 +367,33 @@ static int length_compare(const void *a, const void *b)
     return x->when < y->when ? -1 : x->when > y->when;
 }
 
+/* The file's length when the i-th operation had changed it: over what was complete when it was submitted. */
+static uint64_t length_after(const struct builder *b, size_t i)
+{
+    const struct hist_op *op = &b->walk->h->ops[b->ops[i]];
+    uint64_t length = b->space->base_length;
+    for (size_t k = 0; k < b->op_count && op->kind == HIST_WRITE; k++) {
+        const struct hist_op *before = &b->walk->h->ops[b->ops[k]];
+        if (before->done < op->submitted && (before->kind == HIST_RESIZE || op_end(before) > length))
+            length = op_end(before);
+    }
+    return op->kind == HIST_RESIZE || op_end(op) > length ? op_end(op) : length;
+}
+
 /* Every length the file had since the durable one may be the one that persists. */
 static void build_lengths(struct builder *b)
 {
     struct crash_space *s = b->space;
-    uint64_t length = s->base_length;
-    push_length(s, length, HIST_NEVER, s->first_point > b->fixed_when ? s->first_point : b->fixed_when);
+    push_length(s, s->base_length, HIST_NEVER, s->first_point > b->fixed_when ? s->first_point : b->fixed_when);
     for (size_t i = 0; i < b->op_count; i++) {
-        const struct hist_op *op = &b->walk->h->ops[b->ops[i]];
-        if (op->kind == HIST_WRITE && op_end(op) <= s->base_length)
-            continue;
-        if (op_end(op) != s->base_length)
-            push_length(s, op_end(op), b->ops[i], version_when(b, op));
+        uint64_t length = length_after(b, i);
+        if (length != s->base_length)
+            push_length(s, length, b->ops[i], version_when(b, &b->walk->h->ops[b->ops[i]]));
     }
-    qsort(s->lengths, s->length_count, sizeof(*s->lengths), length_compare);
+    qsort(s->lengths + 1, s->length_count - 1, sizeof(*s->lengths), length_compare); /* [0] stays the durable one */
     size_t kept = 1;
     for (size_t i = 1; i < s->length_count; i++)
-        if (s->lengths[i].bytes != s->lengths[kept - 1].bytes)
+        if (kept == 1 || s->lengths[i].bytes != s->lengths[kept - 1].bytes)
             s->lengths[kept++] = s->lengths[i];
     s->length_count = kept;
 }
@@ -395,6 +411,7 @@ static struct crash_space *build_space(struct crash_walk *w, uint32_t first, uin
     s->base_length = base_length;
     s->unit_sectors = w->model->atom == SIM_ATOM_4096 ? SIM_PAGE_SECTORS : 1;
     struct builder b = {.walk = w, .space = s, .ops = ops, .op_count = count, .fixed_when = fixed_when};
+    b.own_length = w->model->length == SIM_LENGTH_OWN && !w->h->fixed_size;
     b.atom_of = xcalloc(count, sizeof(*b.atom_of));
     b.floor_length = base_length;
     for (size_t i = 0; i < count; i++)
@@ -407,7 +424,7 @@ static struct crash_space *build_space(struct crash_walk *w, uint32_t first, uin
         build_unit(&b, &b.pieces[i], end - i);
     }
     link_atoms(s);
-    if (w->model->length == SIM_LENGTH_OWN && !w->h->fixed_size)
+    if (b.own_length)
         build_lengths(&b);
     free(b.atom_of);
     free(b.pieces);

@@ -1,0 +1,374 @@
+/* test_explore_differential.c: is the clever explorer equal to the simple one?
+ *
+ * Small random scenarios x designs x disk models x schedules. In every crash space the complete explorer and plain
+ * enumeration must report the same set of (class, guest sector); and enumeration by epoch the same as enumeration point
+ * by point. A case that ever differed stays below as a regression.
+ *
+ *     test_explore_differential [CASES [FIRST_SEED]]
+ */
+#include <inttypes.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "harness/judge.h"
+#include "simdisk/crash_state.h"
+#include "simdisk/xalloc.h"
+
+#define MAX_STATES 3000u
+
+static uint64_t case_count = 400, first_seed = 1;
+
+/* --- sets of what was found ---------------------------------------------------------------------------------------- */
+
+struct found {
+    uint32_t epoch;
+    enum verdict_class class;
+    uint64_t sector;
+};
+
+struct found_set {
+    struct found *items;
+    size_t count, cap;
+    uint32_t epoch;
+};
+
+static void add_found(void *opaque, const struct violation *v)
+{
+    struct found_set *set = opaque;
+    for (size_t i = 0; i < set->count; i++)
+        if (set->items[i].epoch == set->epoch && set->items[i].class == v->class &&
+            set->items[i].sector == v->guest_sector)
+            return;
+    set->items = xgrow(set->items, set->count, &set->cap, sizeof(*set->items));
+    set->items[set->count++] = (struct found){.epoch = set->epoch, .class = v->class, .sector = v->guest_sector};
+}
+
+static int compare(const void *a, const void *b)
+{
+    const struct found *x = a, *y = b;
+    if (x->epoch != y->epoch)
+        return x->epoch < y->epoch ? -1 : 1;
+    if (x->class != y->class)
+        return x->class < y->class ? -1 : 1;
+    return x->sector < y->sector ? -1 : x->sector > y->sector;
+}
+
+static void sort_set(struct found_set *set)
+{
+    if (set->count)
+        qsort(set->items, set->count, sizeof(*set->items), compare);
+}
+
+static void print_set(const char *name, const struct found_set *set)
+{
+    fprintf(stderr, "  %s:", name);
+    for (size_t i = 0; i < set->count; i++)
+        fprintf(stderr, " %" PRIu32 "/%s/%" PRId64, set->items[i].epoch, verdict_class_name(set->items[i].class),
+                (int64_t)set->items[i].sector);
+    fputc('\n', stderr);
+}
+
+static bool same_set(struct found_set *a, struct found_set *b)
+{
+    sort_set(a);
+    sort_set(b);
+    if (a->count != b->count)
+        return false;
+    for (size_t i = 0; i < a->count; i++)
+        if (compare(&a->items[i], &b->items[i]))
+            return false;
+    return true;
+}
+
+/* --- the ways through a space -------------------------------------------------------------------------------------- */
+
+static bool go_on(void *opaque)
+{
+    (void)opaque;
+    return true;
+}
+
+static void by_explorer(struct judge *j, struct crash_disk *disk, const struct crash_space *space, struct found_set *set)
+{
+    struct explorer *x = explorer_create();
+    crash_disk_load(disk, space, explorer_chooser(x));
+    assert_true(judge_space(j, x, disk, add_found, go_on, set));
+    explorer_destroy(x);
+}
+
+static void by_enumeration(struct judge *j, struct crash_disk *disk, const struct crash_space *space, struct found_set *set)
+{
+    crash_disk_load(disk, space, NULL);
+    struct crash_enum *e = crash_enum_create(space, disk);
+    do
+        judge_state(j, disk, crash_state_when(space, crash_enum_state(e)), add_found, set);
+    while (crash_enum_next(e));
+    crash_enum_destroy(e);
+}
+
+/* --- random scenarios ---------------------------------------------------------------------------------------------- */
+
+static uint64_t below(uint64_t *rng, uint64_t n)
+{
+    return sim_rng_next(rng) % n;
+}
+
+/* A place that collides often: a few clusters in the first table, a few in the second. */
+static uint64_t random_place(uint64_t *rng, bool two_tables)
+{
+    static const uint64_t clusters[] = {0, 1, 1, 2, 3, 63, 64, 65};
+    uint64_t cluster = clusters[below(rng, 8)] + (two_tables && !below(rng, 3) ? 1024 : 0);
+    return cluster * 4096 + below(rng, 8) * 512;
+}
+
+static void print_op(FILE *out, uint64_t *rng, bool two_tables)
+{
+    static const unsigned lengths[] = {512, 512, 1024, 4096, 8192};
+    uint64_t at = random_place(rng, two_tables);
+    switch (below(rng, 8)) {
+    case 0:
+        fprintf(out, "zero %" PRIu64 " 4K\n", at & ~UINT64_C(4095));
+        return;
+    case 1:
+        fprintf(out, "discard %" PRIu64 " 4K\n", at & ~UINT64_C(4095));
+        return;
+    case 2:
+        fprintf(out, "flush\n");
+        return;
+    default:
+        fprintf(out, "write %" PRIu64 " %u\n", at, lengths[below(rng, 5)]);
+    }
+}
+
+static char *random_scenario(uint64_t *rng)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+    bool two_tables = !below(rng, 3);
+    fprintf(out, "image size=%s cluster=4K table=2\n", two_tables ? "8M" : "1M");
+    if (below(rng, 2))
+        fprintf(out, "backing size=%s\n", below(rng, 4) ? (two_tables ? "8M" : "1M") : "8K");
+    for (uint64_t n = below(rng, 4); n; n--)
+        fprintf(out, "prepare write %" PRIu64 " 4K\n", random_place(rng, two_tables) & ~UINT64_C(4095));
+    uint64_t ops = 1 + below(rng, 4);
+    for (uint64_t i = 0; i < ops; i++) {
+        uint64_t kind = below(rng, 12);
+        if (kind < 3) {
+            fprintf(out, "aio r%" PRIu64 " ", i);
+            print_op(out, rng, two_tables);
+        } else if (kind == 3) {
+            fprintf(out, "close\nopen rw\n");
+        } else if (kind == 4) {
+            fprintf(out, "sleep 6s\n");
+        } else {
+            print_op(out, rng, two_tables);
+        }
+    }
+    fclose(out);
+    return text;
+}
+
+/* Designs with one field changed at random: the bugs the explorer must not lose. */
+static struct qed_design random_design(uint64_t *rng)
+{
+    struct qed_design d = qed_designs[below(rng, qed_design_count)];
+    switch (below(rng, 10)) {
+    case 0:
+        d.data_flush = (enum qed_data_flush)below(rng, QED_DATA_FLUSH_ALWAYS + 1);
+        break;
+    case 1:
+        d.l1_flush = false;
+        break;
+    case 2:
+        d.need_check = (enum qed_need_check)below(rng, 3);
+        break;
+    case 3:
+        d.tail = (enum qed_tail)below(rng, 3);
+        break;
+    case 4:
+        d.zero_fill = (enum qed_zero_fill)below(rng, 3);
+        break;
+    case 5:
+        d.reuse = (enum qed_reuse)below(rng, 3);
+        break;
+    case 6:
+        d.clear_on = (unsigned)below(rng, 16);
+        break;
+    case 7:
+        d.publish = (enum qed_publish)below(rng, 2);
+        d.lock = (enum qed_lock)below(rng, 3);
+        break;
+    default:
+        break;
+    }
+    return d;
+}
+
+/* --- one case ------------------------------------------------------------------------------------------------------ */
+
+struct setting {
+    struct scenario *scenario;
+    struct qed_design design;
+    const struct sim_disk_model *model;
+    struct recording recording;
+};
+
+static bool small_enough(const struct crash_space *space)
+{
+    struct bignum n;
+    crash_space_count(space, &n);
+    bool small = bignum_clamp(&n) <= MAX_STATES;
+    bignum_free(&n);
+    return small;
+}
+
+/* Every space of the run by both ways. Returns the number of spaces compared. */
+static unsigned compare_spaces(const struct setting *s, bool *equal)
+{
+    struct found_set clever = {0}, simple = {0};
+    struct judge *j = judge_create(&s->recording, &s->design);
+    struct crash_disk *disk = crash_disk_create();
+    struct crash_walk *walk = crash_walk_create(s->recording.history, s->model, false);
+    struct crash_space *space;
+    unsigned compared = 0;
+    while ((space = crash_walk_next(walk))) {
+        if (small_enough(space)) {
+            clever.epoch = simple.epoch = space->first_point;
+            by_explorer(j, disk, space, &clever);
+            by_enumeration(j, disk, space, &simple);
+            compared++;
+        }
+        crash_space_free(space);
+    }
+    *equal = same_set(&clever, &simple);
+    if (!*equal) {
+        print_set("complete ", &clever);
+        print_set("enumerate", &simple);
+    }
+    crash_walk_destroy(walk);
+    crash_disk_destroy(disk);
+    judge_destroy(j);
+    free(clever.items);
+    free(simple.items);
+    return compared;
+}
+
+/* By epoch against point by point, over the whole run: what is found somewhere. */
+static bool compare_points(const struct setting *s, bool *skipped)
+{
+    struct found_set sets[2] = {{0}, {0}};
+    struct judge *j = judge_create(&s->recording, &s->design);
+    struct crash_disk *disk = crash_disk_create();
+    *skipped = false;
+    for (int every_point = 0; every_point < 2 && !*skipped; every_point++) {
+        struct crash_walk *walk = crash_walk_create(s->recording.history, s->model, every_point);
+        struct crash_space *space;
+        while ((space = crash_walk_next(walk))) {
+            if (!small_enough(space))
+                *skipped = true;
+            else if (!*skipped)
+                by_enumeration(j, disk, space, &sets[every_point]);
+            crash_space_free(space);
+        }
+        crash_walk_destroy(walk);
+    }
+    bool equal = *skipped || same_set(&sets[0], &sets[1]);
+    if (!equal) {
+        print_set("by epoch", &sets[0]);
+        print_set("by point", &sets[1]);
+    }
+    crash_disk_destroy(disk);
+    judge_destroy(j);
+    free(sets[0].items);
+    free(sets[1].items);
+    return equal;
+}
+
+static bool set_up(uint64_t seed, struct setting *s, char **text)
+{
+    uint64_t rng = seed * 0x9e3779b97f4a7c15u;
+    struct scn_error err;
+    *text = random_scenario(&rng);
+    s->design = random_design(&rng);
+    s->model = &sim_disk_models[below(&rng, sim_disk_model_count)];
+    if (scenario_parse("random.scn", *text, strlen(*text), &s->scenario, &err)) {
+        fprintf(stderr, "%s\n", err.text);
+        return false;
+    }
+    struct run_options run = {.design = &s->design, .disk = s->model};
+    run.schedule = (struct sim_schedule){.number = 1 + below(&rng, 3), .seed = seed};
+    if (scenario_record(s->scenario, &run, &s->recording, &err)) {
+        scenario_free(s->scenario);
+        return false;
+    }
+    return true;
+}
+
+static void complain(uint64_t seed, const struct setting *s, const char *text, const char *what)
+{
+    fprintf(stderr, "seed %" PRIu64 " (%s, %s): %s\n%s\n", seed, s->design.name, s->model->name, what, text);
+}
+
+static void run_case(uint64_t seed, bool points, unsigned *compared, unsigned *different)
+{
+    struct setting s;
+    char *text;
+    if (set_up(seed, &s, &text)) {
+        bool equal = true, skipped = false;
+        if (points) {
+            equal = compare_points(&s, &skipped);
+            *compared += !skipped;
+        } else {
+            *compared += compare_spaces(&s, &equal);
+        }
+        if (!equal) {
+            complain(seed, &s, text, points ? "epochs and points differ" : "complete and enumerate differ");
+            ++*different;
+        }
+        recording_free(&s.recording);
+        scenario_free(s.scenario);
+    }
+    free(text);
+}
+
+static void test_complete_equals_enumerate(void **state)
+{
+    (void)state;
+    unsigned compared = 0, different = 0;
+    for (uint64_t i = 0; i < case_count; i++)
+        run_case(first_seed + i, false, &compared, &different);
+    print_message("%" PRIu64 " random cases, %u crash spaces compared, %u cases differ\n", case_count, compared, different);
+    assert_int_equal(different, 0);
+    assert_true(compared > case_count);
+}
+
+static void test_epochs_equal_points(void **state)
+{
+    (void)state;
+    unsigned compared = 0, different = 0;
+    for (uint64_t i = 0; i < case_count / 4; i++)
+        run_case(first_seed + i, true, &compared, &different);
+    print_message("%" PRIu64 " random cases, %u compared whole, %u differ\n", case_count / 4, compared, different);
+    assert_int_equal(different, 0);
+    assert_true(compared > case_count / 16);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc > 1)
+        case_count = strtoull(argv[1], NULL, 10);
+    if (argc > 2)
+        first_seed = strtoull(argv[2], NULL, 10);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_complete_equals_enumerate),
+        cmocka_unit_test(test_epochs_equal_points),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
