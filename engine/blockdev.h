@@ -48,8 +48,8 @@ enum blk_event {
     BLK_EVENT_WRITE_AIO,        /* guest data */
     BLK_EVENT_CLUSTER_ALLOC,    /* a cluster was reserved; no I/O follows of itself */
     BLK_EVENT_CLUSTER_FREE,
-    BLK_EVENT_FLUSH_TO_DISK,    /* [flush] any flush of the image file */
-    BLK_EVENT_TRUNCATE,         /* resize of the image file */
+    BLK_EVENT_FLUSH_TO_DISK, /* [flush] any flush of the image file */
+    BLK_EVENT_TRUNCATE,      /* resize of the image file */
     BLK_EVENT_COUNT
 };
 

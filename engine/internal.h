@@ -69,9 +69,9 @@ struct qed {
     bool plugged;                               /* the mark is being cleared: nobody may start to allocate */
     struct qed_req *asleep_first, *asleep_last; /* waiting for the mark or for the plug, by req->lock_next */
     struct blk_timer timer;
-    uint32_t writing;         /* writes of requests in flight */
-    bool unflushed; /* written, and not covered by a flush submitted since */
-    bool wrote;     /* written since open */
+    uint32_t writing; /* writes of requests in flight */
+    bool unflushed;   /* written, and not covered by a flush submitted since */
+    bool wrote;       /* written since open */
     struct qed_freed *freed;
     size_t freed_count, freed_cap;
     uint64_t flush_clock;   /* counts flushes submitted */

@@ -56,11 +56,11 @@ void qed_abandon(struct qed *q);
 int qed_reopen(struct qed *q, bool read_only, struct qed_error *err);
 
 struct qed_create_options {
-    uint64_t image_bytes;       /* rounded up to 512 */
-    uint32_t cluster_bytes;     /* 0: default */
-    uint32_t table_clusters;    /* 0: default */
-    const char *backing_name;   /* NULL: none */
-    bool backing_raw;           /* never probe the backing file's format */
+    uint64_t image_bytes;     /* rounded up to 512 */
+    uint32_t cluster_bytes;   /* 0: default */
+    uint32_t table_clusters;  /* 0: default */
+    const char *backing_name; /* NULL: none */
+    bool backing_raw;         /* never probe the backing file's format */
 };
 
 /* Makes an empty image on `file`: resize to 0, header, name, L1, flush. Spec 2. */
@@ -73,7 +73,8 @@ int qed_probe(const uint8_t *bytes, size_t length);
  * the buffers are not. A range beyond the image's end gives -EIO, an unaligned one -EINVAL, a write on a read-only image
  * -EACCES. */
 struct qed_req *qed_readv(struct qed *q, uint64_t pos, const struct iovec *iov, int niov, blk_done *done, void *opaque);
-struct qed_req *qed_writev(struct qed *q, uint64_t pos, const struct iovec *iov, int niov, blk_done *done, void *opaque);
+struct qed_req *qed_writev(struct qed *q, uint64_t pos, const struct iovec *iov, int niov, blk_done *done,
+                           void *opaque);
 struct qed_req *qed_flush(struct qed *q, blk_done *done, void *opaque);
 /* Any sector range: whole clusters become zero entries where the design has them, the rest is written as zeros. */
 struct qed_req *qed_write_zeroes(struct qed *q, uint64_t pos, uint64_t length, blk_done *done, void *opaque);
@@ -88,10 +89,10 @@ int qed_truncate(struct qed *q, uint64_t image_bytes, struct qed_error *err);
 int qed_change_backing(struct qed *q, const char *name, bool raw, struct qed_error *err);
 
 struct qed_check_result {
-    uint64_t corruptions;       /* left */
+    uint64_t corruptions; /* left */
     uint64_t corruptions_fixed;
-    uint64_t leaks;             /* clusters nothing names */
-    uint64_t check_errors;      /* I/O errors on the way */
+    uint64_t leaks;        /* clusters nothing names */
+    uint64_t check_errors; /* I/O errors on the way */
     uint64_t allocated_clusters;
     uint64_t fragmented_clusters;
     uint64_t total_clusters;
@@ -112,7 +113,8 @@ const struct qed_open_report *qed_opened(const struct qed *q);
 
 enum qed_map_kind { QED_MAP_UNALLOCATED, QED_MAP_ZERO, QED_MAP_DATA };
 /* What [pos, pos+length) maps to: *run_bytes of it share `*kind`, data being contiguous from *offset in the file. */
-int qed_map(struct qed *q, uint64_t pos, uint64_t length, enum qed_map_kind *kind, uint64_t *offset, uint64_t *run_bytes);
+int qed_map(struct qed *q, uint64_t pos, uint64_t length, enum qed_map_kind *kind, uint64_t *offset,
+            uint64_t *run_bytes);
 
 const struct qed_header *qed_get_header(const struct qed *q);
 const struct qed_geometry *qed_get_geometry(const struct qed *q);

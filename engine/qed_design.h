@@ -65,7 +65,7 @@ enum qed_tail {
 /* Ordering point "fill": prefill and postfill whose bytes are all zero. */
 enum qed_zero_fill {
     QED_ZERO_FILL_WRITTEN,
-    QED_ZERO_FILL_SKIP_ALL_ZERO, /* content inspected; neither written nor flushed */
+    QED_ZERO_FILL_SKIP_ALL_ZERO,  /* content inspected; neither written nor flushed */
     QED_ZERO_FILL_SKIP_NEW_SPACE, /* skipped only where the cluster lies beyond the file's end at open */
 };
 

@@ -16,25 +16,25 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define QED_MAGIC 0x00444551u /* "QED\0", little-endian */
-#define QED_HEADER_BYTES 64u
-#define QED_MIN_CLUSTER_BYTES 4096u
-#define QED_MAX_CLUSTER_BYTES 67108864u
-#define QED_MIN_TABLE_CLUSTERS 1u
-#define QED_MAX_TABLE_CLUSTERS 16u
-#define QED_DEFAULT_CLUSTER_BYTES 65536u
+#define QED_MAGIC                  0x00444551u /* "QED\0", little-endian */
+#define QED_HEADER_BYTES           64u
+#define QED_MIN_CLUSTER_BYTES      4096u
+#define QED_MAX_CLUSTER_BYTES      67108864u
+#define QED_MIN_TABLE_CLUSTERS     1u
+#define QED_MAX_TABLE_CLUSTERS     16u
+#define QED_DEFAULT_CLUSTER_BYTES  65536u
 #define QED_DEFAULT_TABLE_CLUSTERS 4u
 #define QED_MAX_BACKING_NAME_BYTES 4095u
 
 /* header.features: unknown bits refuse the open. */
-#define QED_F_BACKING_FILE 1u
-#define QED_F_NEED_CHECK 2u
+#define QED_F_BACKING_FILE            1u
+#define QED_F_NEED_CHECK              2u
 #define QED_F_BACKING_FORMAT_NO_PROBE 4u
-#define QED_F_KNOWN 7u
+#define QED_F_KNOWN                   7u
 
 /* L2 entry values that are not offsets. In L1 only 0 is special. */
 #define QED_ENTRY_UNALLOCATED 0u
-#define QED_ENTRY_ZERO 1u
+#define QED_ENTRY_ZERO        1u
 
 /* The header in host byte order. */
 struct qed_header {
@@ -69,7 +69,8 @@ void qed_header_encode(const struct qed_header *header, uint8_t bytes[QED_HEADER
 bool qed_cluster_size_valid(uint32_t cluster_bytes);
 bool qed_table_size_valid(uint32_t table_clusters);
 /* Only for valid sizes. The image bound saturates at 2^63-512 instead of wrapping (spec 1.5). */
-void qed_geometry_init(struct qed_geometry *g, uint32_t cluster_bytes, uint32_t table_clusters, uint32_t header_clusters);
+void qed_geometry_init(struct qed_geometry *g, uint32_t cluster_bytes, uint32_t table_clusters,
+                       uint32_t header_clusters);
 
 /* Spec 1.6: cluster aligned, not in the header, below file_size_bytes (itself a multiple of the cluster size). */
 bool qed_data_offset_valid(const struct qed_geometry *g, uint64_t file_size_bytes, uint64_t offset);

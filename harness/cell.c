@@ -147,7 +147,8 @@ struct finding_texts {
     char why[900];
 };
 
-static void fill_finding(const struct cell *c, const struct finding *f, struct finding_texts *t, struct store_finding *out)
+static void fill_finding(const struct cell *c, const struct finding *f, struct finding_texts *t,
+                         struct store_finding *out)
 {
     t->id = id_format(c->options->id_scenario, c->design->name, c->disk_model->name, c->options->schedule,
                       c->options->seed, true, f->when, f->text);
@@ -230,8 +231,8 @@ static int put(struct cell *c, struct store *store, bool *unsafe, struct scn_err
     char *total = bignum_string(&c->total), classes[160], cut[128];
     char *repro = id_format(c->options->id_scenario, c->design->name, c->disk_model->name, c->options->schedule,
                             c->options->seed, false, 0, "");
-    snprintf(cut, sizeof(cut), "stopped at the limit of %" PRIu64 " executions; 2^%.2f states in all", c->options->limit,
-             bignum_log2(&c->total));
+    snprintf(cut, sizeof(cut), "stopped at the limit of %" PRIu64 " executions; 2^%.2f states in all",
+             c->options->limit, bignum_log2(&c->total));
     struct store_cell cell = {.scenario = c->options->id_scenario,
                               .design = c->design->name,
                               .disk = c->disk_model->name,

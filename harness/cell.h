@@ -11,10 +11,10 @@ enum explore { EXPLORE_COMPLETE, EXPLORE_ENUMERATE, EXPLORE_SAMPLE };
 
 struct cell_options {
     enum explore explore;
-    uint64_t limit;         /* states judged per cell; what is left out is reported */
-    uint64_t schedule;      /* number, from 1 */
+    uint64_t limit;    /* states judged per cell; what is left out is reported */
+    uint64_t schedule; /* number, from 1 */
     uint64_t seed;
-    const char *id_scenario; /* how ids name the scenario */
+    const char *id_scenario;  /* how ids name the scenario */
     volatile const int *stop; /* set by a signal: leave early; may be NULL */
 };
 

@@ -85,8 +85,8 @@ static int run_scenario(struct campaign *c, const char *verb, const char *path)
     return ret;
 }
 
-static int render(struct campaign *c, const char *verb, int (*draw)(struct store *, FILE *, const struct render_options *,
-                                                                    struct store_error *))
+static int render(struct campaign *c, const char *verb,
+                  int (*draw)(struct store *, FILE *, const struct render_options *, struct store_error *))
 {
     struct store_error err;
     struct render_options r;
@@ -153,12 +153,13 @@ static int interrupted(struct campaign *c, const char *verb)
     return EXIT_INTERRUPTED;
 }
 
-static const char run_doc[] = "Run scenarios and judge their crash states.\n\nExamples:\n"
-                              "  qedcrash run cow-partial --design v2\n"
-                              "  qedcrash run my.scn --design all --disk all\n"
-                              "  qedcrash run cow-partial --design v2 --json | jq .cells[0].findings\n\v"
-                              "Exit status: 0 clean, 1 findings, 2 usage or scenario error, 3 I/O error, 4 nothing ran, "
-                              "130 interrupted.";
+static const char run_doc[] =
+    "Run scenarios and judge their crash states.\n\nExamples:\n"
+    "  qedcrash run cow-partial --design v2\n"
+    "  qedcrash run my.scn --design all --disk all\n"
+    "  qedcrash run cow-partial --design v2 --json | jq .cells[0].findings\n\v"
+    "Exit status: 0 clean, 1 findings, 2 usage or scenario error, 3 I/O error, 4 nothing ran, "
+    "130 interrupted.";
 
 int cmd_run(int argc, char **argv)
 {
@@ -169,7 +170,8 @@ int cmd_run(int argc, char **argv)
         return ret;
     if (!c.o.argument_count) {
         options_free(&c.o);
-        return complain(argv[0], EXIT_USAGE, "which scenario? Name a .scn file, or one of the library (see scenarios/)");
+        return complain(argv[0], EXIT_USAGE,
+                        "which scenario? Name a .scn file, or one of the library (see scenarios/)");
     }
     options_catch_signals();
     default_designs(&c.o);
@@ -195,12 +197,13 @@ int cmd_run(int argc, char **argv)
     return ret;
 }
 
-static const char matrix_doc[] = "Every scenario x design x disk model, and the canaries.\n\nExamples:\n"
-                                 "  qedcrash matrix\n"
-                                 "  qedcrash matrix scenarios --design upstream --store night.db\n"
-                                 "  qedcrash matrix --json --disk ssd\n\v"
-                                 "Exit status: 0 all as expected, 1 something unexpected or a canary missed, 2 usage or "
-                                 "scenario error, 3 I/O error, 4 nothing ran, 130 interrupted.";
+static const char matrix_doc[] =
+    "Every scenario x design x disk model, and the canaries.\n\nExamples:\n"
+    "  qedcrash matrix\n"
+    "  qedcrash matrix scenarios --design upstream --store night.db\n"
+    "  qedcrash matrix --json --disk ssd\n\v"
+    "Exit status: 0 all as expected, 1 something unexpected or a canary missed, 2 usage or "
+    "scenario error, 3 I/O error, 4 nothing ran, 130 interrupted.";
 
 static int run_canaries(struct campaign *c, const char *verb)
 {
@@ -211,7 +214,8 @@ static int run_canaries(struct campaign *c, const char *verb)
     if (store_put_canaries(c->store, caught, of, &err))
         return complain(verb, EXIT_INTERNAL, err.text);
     if (caught < of)
-        fprintf(stderr, "qedcrash %s: %u of %u planted bugs were NOT caught: no verdict of this campaign can be trusted\n",
+        fprintf(stderr,
+                "qedcrash %s: %u of %u planted bugs were NOT caught: no verdict of this campaign can be trusted\n",
                 verb, of - caught, of);
     return 0;
 }
@@ -263,11 +267,12 @@ int cmd_matrix(int argc, char **argv)
     return ret;
 }
 
-static const char repro_doc[] = "Run one finding again from its id.\n\nExamples:\n"
-                                "  qedcrash repro 'cow-partial:v2:ssd:@14+L2+C#2.6'\n"
-                                "  qedcrash repro 'cow-partial:v2:ssd'             (the whole cell)\n"
-                                "  qedcrash repro './my.scn:upstream:ssd:@9+hdr' --json\n\v"
-                                "Exit status: 1 if the state still shows a violation, 0 if not, 2 if the id names nothing.";
+static const char repro_doc[] =
+    "Run one finding again from its id.\n\nExamples:\n"
+    "  qedcrash repro 'cow-partial:v2:ssd:@14+L2+C#2.6'\n"
+    "  qedcrash repro 'cow-partial:v2:ssd'             (the whole cell)\n"
+    "  qedcrash repro './my.scn:upstream:ssd:@9+hdr' --json\n\v"
+    "Exit status: 1 if the state still shows a violation, 0 if not, 2 if the id names nothing.";
 
 static int repro_id(struct campaign *c, const char *verb, const struct finding_id *id)
 {
@@ -281,8 +286,8 @@ static int repro_id(struct campaign *c, const char *verb, const struct finding_i
     else if (!disk)
         snprintf(err.text, sizeof(err.text), "the id names the disk model '%s', which does not exist", id->disk);
     else if (!path)
-        snprintf(err.text, sizeof(err.text), "the id names the scenario '%.200s', which is neither a file nor in the library",
-                 id->scenario);
+        snprintf(err.text, sizeof(err.text),
+                 "the id names the scenario '%.200s', which is neither a file nor in the library", id->scenario);
     else
         scenario_load(path, &s, &err);
     int ret = s ? 0 : complain(verb, EXIT_USAGE, err.text);
@@ -296,8 +301,9 @@ static int repro_id(struct campaign *c, const char *verb, const struct finding_i
                                              &c->any_unsafe, &err)
                                 : cell_run(s, design, disk, &c->o.cell, c->store, &c->any_unsafe, &err);
         if (run)
-            ret = run == -EINTR ? interrupted(c, verb)
-                                : complain(verb, run == -ENOENT || run == -EINVAL ? EXIT_USAGE : EXIT_INTERNAL, err.text);
+            ret = run == -EINTR
+                      ? interrupted(c, verb)
+                      : complain(verb, run == -ENOENT || run == -EINVAL ? EXIT_USAGE : EXIT_INTERNAL, err.text);
     }
     free(path);
     free(name);

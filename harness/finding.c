@@ -103,7 +103,8 @@ static struct finding *find(struct finding_set *set, const struct finding_key *k
 {
     for (size_t i = 0; i < set->count; i++) {
         const struct finding_key *k = &set->items[i].key;
-        if (k->class == key->class && k->cluster == key->cluster && k->lost == key->lost && k->survivor == key->survivor)
+        if (k->class == key->class && k->cluster == key->cluster && k->lost == key->lost &&
+            k->survivor == key->survivor)
             return &set->items[i];
     }
     return NULL;
@@ -182,8 +183,8 @@ static void retell_violation(void *opaque, const struct violation *v)
     snprintf(r->f->what, sizeof(r->f->what), "%s", v->what);
 }
 
-void finding_settle(struct finding_set *set, const struct crash_space *space, struct crash_disk *disk, struct judge *judge,
-                    const struct recording *recording)
+void finding_settle(struct finding_set *set, const struct crash_space *space, struct crash_disk *disk,
+                    struct judge *judge, const struct recording *recording)
 {
     for (size_t i = 0; i < set->count; i++) {
         struct finding *f = &set->items[i];

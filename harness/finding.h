@@ -17,27 +17,27 @@
 
 struct finding_key {
     enum verdict_class class;
-    uint64_t cluster;         /* guest cluster, or FINDING_NO_CLUSTER */
-    enum blk_event lost;      /* what should have been durable */
-    enum blk_event survivor;  /* what survived without it; BLK_EVENT_FLUSH_TO_DISK: the guest's own flush promised it */
+    uint64_t cluster;        /* guest cluster, or FINDING_NO_CLUSTER */
+    enum blk_event lost;     /* what should have been durable */
+    enum blk_event survivor; /* what survived without it; BLK_EVENT_FLUSH_TO_DISK: the guest's own flush promised it */
 };
 
 struct finding {
     struct finding_key key;
-    uint64_t states;          /* crash states that show it */
-    uint64_t last_state;      /* the one counted last */
+    uint64_t states;     /* crash states that show it */
+    uint64_t last_state; /* the one counted last */
     /* The witness. */
     uint32_t when;
     uint32_t survivors;
     bool second_life;
     uint64_t guest_sector;
-    char *text;               /* crash_state_text */
+    char *text; /* crash_state_text */
     struct promise_explanation words;
     char what[320];
-    char *story;              /* lines: what was written, survived, lost, seen */
+    char *story; /* lines: what was written, survived, lost, seen */
     /* While its space is at hand: the state itself. */
     struct crash_state state;
-    bool fresh;               /* state belongs to the space being explored; text and story are out of date */
+    bool fresh; /* state belongs to the space being explored; text and story are out of date */
 };
 
 struct finding_set {
@@ -51,8 +51,8 @@ void finding_set_free(struct finding_set *set);
 void finding_add(struct finding_set *set, const struct crash_space *space, const struct crash_state *state,
                  uint32_t cluster_sectors, const struct violation *v);
 /* The space is about to go: makes texts of the witnesses that lie in it. judge: with the disk loaded with the space. */
-void finding_settle(struct finding_set *set, const struct crash_space *space, struct crash_disk *disk, struct judge *judge,
-                    const struct recording *recording);
+void finding_settle(struct finding_set *set, const struct crash_space *space, struct crash_disk *disk,
+                    struct judge *judge, const struct recording *recording);
 /* By class, cluster (none last), missing order. */
 void finding_sort(struct finding_set *set);
 /* "cow_write before l2_update"; "" when nothing is known. */

@@ -14,13 +14,13 @@
 #include <stdint.h>
 
 struct finding_id {
-    char *scenario;  /* decoded */
+    char *scenario; /* decoded */
     char design[64], disk[64];
     uint64_t schedule; /* 1 unless named */
     uint64_t seed;     /* 1 unless named */
     bool has_point;
     uint32_t point;
-    char *survivors;   /* "+L2+C#2.6" or "" */
+    char *survivors; /* "+L2+C#2.6" or "" */
 };
 
 /* The caller frees. */

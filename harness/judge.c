@@ -8,7 +8,7 @@
 #include "oracle/walk.h"
 #include "simdisk/xalloc.h"
 
-#define SECTOR BLK_SECTOR_BYTES
+#define SECTOR                 BLK_SECTOR_BYTES
 #define SECOND_LIFE_GENERATION 1000u /* no scenario has that many lives */
 
 struct judge {
@@ -20,11 +20,11 @@ struct judge {
     struct promise_range *ranges; /* touched sectors, whole clusters */
     size_t range_count;
     uint32_t cluster_sectors;
-    uint64_t beside;              /* first sector of a cluster nobody touched, or JUDGE_NO_SECTOR */
-    uint8_t *shown;               /* one cluster, as recovery showed it; then as it must be seen */
-    uint8_t *right;               /* per sector of it: nothing was wrong with it */
-    uint8_t *now;                 /* one cluster, read again */
-    uint8_t *fresh;               /* one sector: what the second life wrote beside */
+    uint64_t beside; /* first sector of a cluster nobody touched, or JUDGE_NO_SECTOR */
+    uint8_t *shown;  /* one cluster, as recovery showed it; then as it must be seen */
+    uint8_t *right;  /* per sector of it: nothing was wrong with it */
+    uint8_t *now;    /* one cluster, read again */
+    uint8_t *fresh;  /* one sector: what the second life wrote beside */
     bool explain, second_life;
     struct promise_explanation words;
     char what[320];
@@ -32,12 +32,12 @@ struct judge {
 
     /* The state being judged. */
     struct crash_disk *disk;
-    uint32_t when;                /* of a set state; for an open one, what the disk knows says it */
-    bool open;                    /* choices are open: an explorer is at work */
+    uint32_t when; /* of a set state; for an open one, what the disk knows says it */
+    bool open;     /* choices are open: an explorer is at work */
     violation_fn *report;
     judge_go_on *go_on;
     void *opaque;
-    uint64_t first, count;        /* sectors of the cluster the script is about */
+    uint64_t first, count; /* sectors of the cluster the script is about */
     uint64_t cluster_index;
 };
 
@@ -348,7 +348,7 @@ static enum verdict_class change_class(const struct judge *j, uint64_t sector, c
         ((after.kind == TAG_GUEST || after.kind == TAG_BACKING) && after.sector != sector))
         return VERDICT_DISCLOSURE;
     return before.kind == TAG_GUEST || promise_written(j->recording->promise, sector) ? VERDICT_LOST_FLUSHED
-                                                                                       : VERDICT_LOST_COW;
+                                                                                      : VERDICT_LOST_COW;
 }
 
 static void judge_unchanged(struct judge *j, struct qed *q, uint64_t sector, const uint8_t *was, const uint8_t *is)

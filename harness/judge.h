@@ -28,11 +28,11 @@
 /* One thing wrong in one state. */
 struct violation {
     enum verdict_class class;
-    uint64_t guest_sector;  /* JUDGE_NO_SECTOR: the image as a whole */
-    uint64_t image_sector;  /* where the guest sector's bytes came from; JUDGE_NO_SECTOR: nowhere, or unknown */
+    uint64_t guest_sector; /* JUDGE_NO_SECTOR: the image as a whole */
+    uint64_t image_sector; /* where the guest sector's bytes came from; JUDGE_NO_SECTOR: nowhere, or unknown */
     bool second_life;
     const struct promise_explanation *words; /* NULL unless the judge explains */
-    const char *what;       /* one clause, always */
+    const char *what;                        /* one clause, always */
 };
 
 typedef void violation_fn(void *opaque, const struct violation *v);
@@ -41,8 +41,8 @@ typedef bool judge_go_on(void *opaque);
 
 struct judge_counts {
     uint64_t executions;
-    uint64_t scanned;  /* recoveries that had to scan */
-    uint64_t leaky;    /* recoveries that left clusters nothing names */
+    uint64_t scanned; /* recoveries that had to scan */
+    uint64_t leaky;   /* recoveries that left clusters nothing names */
 };
 
 struct judge;
@@ -58,8 +58,8 @@ void judge_second_life(struct judge *j, bool on);
 void judge_state(struct judge *j, struct crash_disk *disk, uint32_t when, violation_fn *report, void *opaque);
 /* Judges all states of the space that is loaded on the disk with the explorer's chooser. When a violation is reported,
  * the disk knows what it depends on, and nothing else. False if go_on stopped it. */
-bool judge_space(struct judge *j, struct explorer *x, struct crash_disk *disk, violation_fn *report,
-                 judge_go_on *go_on, void *opaque);
+bool judge_space(struct judge *j, struct explorer *x, struct crash_disk *disk, violation_fn *report, judge_go_on *go_on,
+                 void *opaque);
 /* Open, check, every touched sector, without second life: what a benchmark of bare states measures. */
 void judge_state_once(struct judge *j, struct crash_disk *disk, uint32_t when, violation_fn *report, void *opaque);
 const struct judge_counts *judge_count(const struct judge *j);

@@ -30,7 +30,8 @@ static void help(FILE *out)
           out);
     for (size_t i = 0; i < VERB_COUNT; i++)
         fprintf(out, "  %s %s\n", verbs[i].name, verbs[i].what);
-    fputs("\n`qedcrash VERB --help' says more. Exit status: 0 clean and as expected, 1 findings, 2 usage or input error,\n"
+    fputs("\n`qedcrash VERB --help' says more. Exit status: 0 clean and as expected, 1 findings, 2 usage or input "
+          "error,\n"
           "3 internal or I/O error, 4 nothing ran, 130 interrupted.\n",
           out);
 }
@@ -56,7 +57,7 @@ int main(int argc, char **argv)
         words[i] = verbs[i].name;
     }
     const char *near = scn_nearest_word(argv[1], words);
-    fprintf(stderr, "qedcrash: there is no verb '%s'%s%s%s; see qedcrash --help\n", argv[1], near ? "; did you mean '" : "",
-            near ? near : "", near ? "'?" : "");
+    fprintf(stderr, "qedcrash: there is no verb '%s'%s%s%s; see qedcrash --help\n", argv[1],
+            near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
     return EXIT_USAGE;
 }

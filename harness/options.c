@@ -108,7 +108,8 @@ static int parse_count(const char *name, const char *arg, uint64_t least, uint64
     return 0;
 }
 
-static int parse_word(const char *option, const char *arg, const char *const *words, int *value, struct argp_state *state)
+static int parse_word(const char *option, const char *arg, const char *const *words, int *value,
+                      struct argp_state *state)
 {
     for (int i = 0; words[i]; i++)
         if (!strcmp(words[i], arg)) {

@@ -358,7 +358,8 @@ static int walk_table(struct walk *w, struct place at, uint64_t table_offset, ui
         }
         length = length < PIECE_BYTES ? length : PIECE_BYTES;
         length = length < end - offset ? length : end - offset;
-        int ret = read_bytes(w->dev, visit == visit_data ? BLK_EVENT_L2_LOAD : BLK_EVENT_L1_LOAD, offset, piece, length);
+        int ret =
+            read_bytes(w->dev, visit == visit_data ? BLK_EVENT_L2_LOAD : BLK_EVENT_L1_LOAD, offset, piece, length);
         if (ret)
             return ret;
         ret = walk_piece(w, at, piece, length, (offset - table_offset) / ENTRY_BYTES, visit);

@@ -8,10 +8,10 @@
 
 #include "simdisk/xalloc.h"
 
-#define NO_UNITS UINT32_MAX
-#define NO_UNIT  UINT32_MAX
-#define QUIET_UNIT_BYTES 4096u /* a length asked for no finer than this is only compared, not used */
-#define HIDDEN   (UINT32_MAX - 1) /* lies beyond the length that persisted: zeros */
+#define NO_UNITS         UINT32_MAX
+#define NO_UNIT          UINT32_MAX
+#define QUIET_UNIT_BYTES 4096u            /* a length asked for no finer than this is only compared, not used */
+#define HIDDEN           (UINT32_MAX - 1) /* lies beyond the length that persisted: zeros */
 
 enum atom_state { ATOM_OPEN, ATOM_OUT, ATOM_IN };
 
@@ -35,7 +35,7 @@ struct undo {
 struct length_known {
     uint64_t hi, lo;
     bool resolved, need;
-    uint32_t choice; /* lengths of their own: index, or CRASH_OPEN */
+    uint32_t choice;   /* lengths of their own: index, or CRASH_OPEN */
     uint64_t bytes;    /* resolved: as far as known; recovery may have grown the file since */
     uint64_t compared; /* what offsets were compared with at first */
     uint32_t when;
@@ -321,66 +321,42 @@ static bool provider_open(const struct crash_disk *d, const struct provider *p)
     return d->chosen[p->unit] == CRASH_OPEN;
 }
 
-/* Is there, besides this unit / atom, anything left that can make the file as long as it was found to be? */
-static bool other_witness(const struct crash_disk *d, uint32_t unit, uint32_t atom)
+/* With this version in its unit, is there still something that makes the file as long as it was found to be? What goes:
+ * the unit's other versions, and the operations a later version of it stands on. */
+static bool leaves_witness(const struct crash_disk *d, size_t unit, uint32_t version)
 {
+    const struct crash_space *s = d->space;
+    const struct crash_version *v = crash_unit_version(s, unit, version);
+    uint64_t end = v->atom == CRASH_NO_ATOM ? v->end_bytes : atom_end(d, v->atom);
+    if (!d->length.need || end >= d->length.lo)
+        return true;
     for (size_t i = 0; i < d->provider_count; i++) {
         const struct provider *p = &d->providers[i];
-        if (provider_end(d, p) >= d->length.lo && provider_open(d, p) && (p->unit == NO_UNIT || p->unit != unit) &&
-            (p->atom == CRASH_NO_ATOM || p->atom != atom))
+        bool stays = p->unit != unit && provider_end(d, p) >= d->length.lo && provider_open(d, p);
+        for (uint32_t later = version + 1; later < s->units[unit].version_count && stays; later++)
+            stays = p->atom == CRASH_NO_ATOM || p->atom == v->atom ||
+                    crash_unit_version(s, unit, later)->atom != p->atom;
+        if (stays)
             return true;
     }
     return false;
-}
-
-static bool length_allows(const struct crash_disk *d, uint64_t end, uint32_t unit, uint32_t atom)
-{
-    if (!d->length.resolved || !follows_data(d))
-        return true;
-    if (end >= d->length.hi)
-        return false;
-    return !d->length.need || end >= d->length.lo || other_witness(d, unit, atom);
-}
-
-static bool atom_can(const struct crash_disk *d, size_t atom, bool in)
-{
-    if (d->atoms[atom] != ATOM_OPEN)
-        return (d->atoms[atom] == ATOM_IN) == in;
-    return length_allows(d, in ? atom_end(d, atom) : 0, NO_UNIT, (uint32_t)atom);
 }
 
 bool crash_disk_allows(const struct crash_disk *d, size_t unit, uint32_t version)
 {
     const struct crash_space *s = d->space;
     const struct crash_version *v = crash_unit_version(s, unit, version);
-    if (v->atom == CRASH_NO_ATOM && !length_allows(d, v->end_bytes, (uint32_t)unit, CRASH_NO_ATOM))
+    bool known = d->length.resolved && follows_data(d);
+    if (v->atom != CRASH_NO_ATOM && d->atoms[v->atom] == ATOM_OUT)
         return false;
-    if (v->atom != CRASH_NO_ATOM && !atom_can(d, v->atom, true))
+    if (known && (v->atom == CRASH_NO_ATOM ? v->end_bytes : atom_end(d, v->atom)) >= d->length.hi)
         return false;
-    bool witness_left = !d->length.need || !d->length.resolved || (v->end_bytes >= d->length.lo && v->end_bytes);
-    bool dropped_witness = false;
     for (uint32_t later = version + 1; later < s->units[unit].version_count; later++) {
-        const struct crash_version *l = crash_unit_version(s, unit, later);
-        if (l->atom == CRASH_NO_ATOM || l->atom == v->atom)
-            continue;
-        if (d->atoms[l->atom] == ATOM_IN)
+        uint32_t atom = crash_unit_version(s, unit, later)->atom;
+        if (atom != CRASH_NO_ATOM && atom != v->atom && d->atoms[atom] == ATOM_IN)
             return false;
-        dropped_witness |= d->atoms[l->atom] == ATOM_OPEN && atom_end(d, l->atom) >= d->length.lo;
     }
-    if (witness_left || !dropped_witness || (v->atom != CRASH_NO_ATOM && atom_end(d, v->atom) >= d->length.lo))
-        return true;
-    /* Several atoms would go at once: is a witness among those that stay open? */
-    for (size_t i = 0; i < d->provider_count; i++) {
-        const struct provider *p = &d->providers[i];
-        if (provider_end(d, p) < d->length.lo || !provider_open(d, p))
-            continue;
-        bool goes = p->unit == unit;
-        for (uint32_t later = version + 1; later < s->units[unit].version_count && !goes; later++)
-            goes = p->atom != CRASH_NO_ATOM && crash_unit_version(s, unit, later)->atom == p->atom;
-        if (!goes)
-            return true;
-    }
-    return false;
+    return !known || leaves_witness(d, unit, version);
 }
 
 static void raise_when(struct crash_disk *d, uint32_t when)
@@ -781,7 +757,8 @@ static void disk_readv(struct blockdev *blk, uint64_t offset, const struct iovec
         size_t length = iov[i].iov_len;
         size_t inside = offset >= limit ? 0 : limit - offset < length ? (size_t)(limit - offset) : length;
         if (inside) {
-            uint64_t first = offset / BLK_SECTOR_BYTES, end = (offset + inside + BLK_SECTOR_BYTES - 1) / BLK_SECTOR_BYTES;
+            uint64_t first = offset / BLK_SECTOR_BYTES,
+                     end = (offset + inside + BLK_SECTOR_BYTES - 1) / BLK_SECTOR_BYTES;
             resolve_range(d, first, end);
             if (d->chooser && !reading_table(d))
                 use_sectors(d, first, end);

@@ -58,7 +58,7 @@ void crash_disk_rewind(struct crash_disk *d, size_t mark);
 #define CRASH_USED_WORDS 8 /* 4096 / 8 / 64 */
 const uint64_t *crash_disk_used(const struct crash_disk *d, size_t unit);
 struct crash_length_use {
-    bool exact;      /* every byte of it mattered */
+    bool exact;       /* every byte of it mattered */
     uint64_t at_most; /* any length in [at_least, at_most) would have compared the same */
     uint64_t at_least;
 };

@@ -13,9 +13,9 @@
 #include "simdisk/crash_disk.h"
 
 struct crash_state {
-    uint32_t *own;    /* per unit: the version chosen among those no atom owns (0: durable) */
-    uint8_t *atom;    /* per atom: survived? */
-    uint32_t length;  /* index into space->lengths */
+    uint32_t *own;   /* per unit: the version chosen among those no atom owns (0: durable) */
+    uint8_t *atom;   /* per atom: survived? */
+    uint32_t length; /* index into space->lengths */
     size_t unit_count, atom_count;
 };
 

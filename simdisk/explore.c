@@ -18,9 +18,9 @@ struct mattered {
 struct node {
     enum crash_choice kind;
     size_t index;
-    uint32_t first;   /* its answers start here in x->answers, and what mattered of them in x->mattered */
+    uint32_t first; /* its answers start here in x->answers, and what mattered of them in x->mattered */
     uint32_t count;
-    uint32_t current; /* the answer being explored, in the order of x->answers */
+    uint32_t current;  /* the answer being explored, in the order of x->answers */
     uint32_t explored; /* answers that had a run: a subset of [0, current] */
 };
 
@@ -44,7 +44,7 @@ struct explorer {
     size_t answer_count, answer_cap, mattered_cap;
     uint32_t *component; /* per unit: which table sectors it can meet */
     size_t component_cap;
-    uint32_t *deviated;  /* table units that are not at their first answer in this run */
+    uint32_t *deviated; /* table units that are not at their first answer in this run */
     size_t deviated_count, deviated_cap;
     struct named *named;
     size_t named_cap;
@@ -179,15 +179,14 @@ static struct node *push_node(struct explorer *x, enum crash_choice kind, size_t
     return node;
 }
 
-static uint32_t choose(struct crash_chooser *chooser, enum crash_choice kind, size_t index, const uint32_t *alternatives,
-                       uint32_t n)
+static uint32_t choose(struct crash_chooser *chooser, enum crash_choice kind, size_t index,
+                       const uint32_t *alternatives, uint32_t n)
 {
     struct explorer *x = (struct explorer *)chooser;
     bool table = x->mode.tables_apart && kind == CRASH_CHOICE_UNIT && crash_disk_reads_table(x->disk);
     if (table && !may_deviate(x, index))
         return 0; /* the durable version, or the first that is left */
-    struct node *node =
-        x->depth < x->node_count ? &x->nodes[x->depth] : push_node(x, kind, index, alternatives, n);
+    struct node *node = x->depth < x->node_count ? &x->nodes[x->depth] : push_node(x, kind, index, alternatives, n);
     assert(node->kind == kind && node->index == index && node->count == n && "a script must be deterministic");
     x->depth++;
     uint32_t pick = x->answers[node->first + node->current].pick;

@@ -40,7 +40,8 @@ struct explore_mode {
 /* Runs the script once per set of answers that matters. The script finds the disk as the power failure left it; it returns
  * false to stop. Returns the number of runs, and whether it was stopped. */
 typedef bool explore_script(void *opaque, struct crash_disk *disk);
-uint64_t explorer_run(struct explorer *x, struct explore_mode mode, explore_script *script, void *opaque, bool *stopped);
+uint64_t explorer_run(struct explorer *x, struct explore_mode mode, explore_script *script, void *opaque,
+                      bool *stopped);
 /* Times the explorer had to ask malloc since it was created. */
 uint64_t explorer_allocations(const struct explorer *x);
 

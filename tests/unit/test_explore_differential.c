@@ -94,7 +94,8 @@ static bool go_on(void *opaque)
     return true;
 }
 
-static void by_explorer(struct judge *j, struct crash_disk *disk, const struct crash_space *space, struct found_set *set)
+static void by_explorer(struct judge *j, struct crash_disk *disk, const struct crash_space *space,
+                        struct found_set *set)
 {
     struct explorer *x = explorer_create();
     crash_disk_load(disk, space, explorer_chooser(x));
@@ -102,7 +103,8 @@ static void by_explorer(struct judge *j, struct crash_disk *disk, const struct c
     explorer_destroy(x);
 }
 
-static void by_enumeration(struct judge *j, struct crash_disk *disk, const struct crash_space *space, struct found_set *set)
+static void by_enumeration(struct judge *j, struct crash_disk *disk, const struct crash_space *space,
+                           struct found_set *set)
 {
     crash_disk_load(disk, space, NULL);
     struct crash_enum *e = crash_enum_create(space, disk);
@@ -344,7 +346,8 @@ static void test_complete_equals_enumerate(void **state)
     unsigned compared = 0, different = 0;
     for (uint64_t i = 0; i < case_count; i++)
         run_case(first_seed + i, false, &compared, &different);
-    print_message("%" PRIu64 " random cases, %u crash spaces compared, %u cases differ\n", case_count, compared, different);
+    print_message("%" PRIu64 " random cases, %u crash spaces compared, %u cases differ\n", case_count, compared,
+                  different);
     assert_int_equal(different, 0);
     assert_true(compared > case_count);
 }
