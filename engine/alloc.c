@@ -1,6 +1,6 @@
 /* alloc.c: an allocating chunk. This is where the order of writes is decided.
  *
- *   lock ─▶ reserve ─▶ mark ─▶ prefill ─▶ postfill ─▶ guest data ─▶ [data flush] ─▶ link (link.c)
+ *   lock ─▶ mark ─▶ reserve ─▶ prefill ─▶ postfill ─▶ guest data ─▶ [data flush] ─▶ link (link.c)
  *
  * Each stage waits for the one before it. The new cluster's file space is reserved in memory only and never given back
  * after an error: it leaks at worst. Spec 7.2, 7.3.

@@ -173,7 +173,7 @@ static void retell_violation(void *opaque, const struct violation *v)
 {
     struct retell *r = opaque;
     struct finding_key key = key_of(r->space, &r->f->state, r->cluster_sectors, v);
-    if (r->found || memcmp(&key.class, &r->f->key.class, sizeof(key.class)) || v->guest_sector != r->f->guest_sector ||
+    if (r->found || key.class != r->f->key.class || v->guest_sector != r->f->guest_sector ||
         v->second_life != r->f->second_life)
         return;
     r->found = true;

@@ -151,6 +151,7 @@ static int write_guest(struct qed *q, uint64_t sector, const uint8_t *buf)
 static int open_image(struct judge *j, struct qed **q, struct qed_error *err)
 {
     struct qed_open_options options = {.design = j->design, .pool = j->pool, .backing_host = &j->backing.host};
+    err->text[0] = 0; /* filled only where the judge explains */
     return qed_open(crash_disk_blk(j->disk), &options, q, j->explain ? err : NULL);
 }
 

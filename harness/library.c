@@ -102,7 +102,7 @@ long library_list(const char *path, char ***paths)
         return -errno;
     for (struct dirent *e; (e = readdir(dir));) {
         size_t length = strlen(e->d_name);
-        if (length <= 4 || strcmp(e->d_name + length - 4, ".scn"))
+        if (length <= 4 || strcmp(e->d_name + length - 4, ".scn") != 0)
             continue;
         *paths = xgrow(*paths, count, &cap, sizeof(**paths));
         (*paths)[count++] = join(path, e->d_name, "");

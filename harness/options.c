@@ -227,7 +227,7 @@ static bool color_wanted(const struct options *o)
     case COLOR_AUTO:
         break;
     }
-    return isatty(STDOUT_FILENO) && !(no_color && *no_color) && term && strcmp(term, "dumb");
+    return isatty(STDOUT_FILENO) && !(no_color && *no_color) && term && strcmp(term, "dumb") != 0;
 }
 
 void options_render(const struct options *o, struct render_options *r)

@@ -17,7 +17,7 @@ int render_run(struct store *s, FILE *out, const struct render_options *o, struc
 /* `qedcrash matrix`: a table scenario x design (one block per disk model), then the findings, shortest repro each, then
  * the summary; and with a line to paste where something was unexpected. */
 int render_matrix(struct store *s, FILE *out, const struct render_options *o, struct store_error *err);
-/* The object of CLI.md; one line, built by SQLite's JSON functions, in a fixed order. Skipped cells are
+/* The object of docs/cli.md; one line, built by SQLite's JSON functions, in a fixed order. Skipped cells are
  * not among "cells", whose verdict is safe or unsafe, but in a list "skipped" at the end. */
 int render_json(struct store *s, FILE *out, struct store_error *err);
 

@@ -1,6 +1,7 @@
 /* bignum.c: counting crash states exactly; see bignum.h. */
 #include "simdisk/bignum.h"
 
+#include <assert.h>
 #include <math.h>
 #include <string.h>
 
@@ -72,6 +73,7 @@ double bignum_log2(const struct bignum *n)
     size_t used = n->count < 3 ? n->count : 3;
     for (size_t i = 0; i < used; i++)
         top = top * LIMB + n->limbs[n->count - 1 - i];
+    assert(top > 0); /* the highest limb is not zero */
     return log2(top) + (double)(n->count - used) * log2(LIMB);
 }
 

@@ -154,6 +154,7 @@ static void fill_answer(const struct explorer *x, enum crash_choice kind, size_t
         a->when = s->lengths ? s->lengths[alternative].when : a->pick; /* buckets come earliest first */
         return;
     case CRASH_CHOICE_CUT:
+    case CRASH_CHOICE_NESTED:
         a->when = alternative;
         return;
     }
@@ -208,6 +209,8 @@ static void merge_use(struct explorer *x, const struct node *node)
             m->used[i] |= used[i];
         return;
     }
+    if (node->kind != CRASH_CHOICE_LENGTH)
+        return;
     struct crash_length_use use = crash_disk_length_use(x->disk);
     m->length.exact |= use.exact;
     if (use.at_least > m->length.at_least)
@@ -236,7 +239,7 @@ static bool same_bytes(const struct crash_space *s, size_t unit, uint32_t a, uin
     for (uint32_t i = 0; i < s->unit_sectors; i++)
         for (uint64_t bits = used[i]; bits; bits &= bits - 1) {
             size_t at = ((size_t)i * 64 + (size_t)__builtin_ctzll(bits)) * 8;
-            if (memcmp(x->data + at, y->data + at, 8))
+            if (memcmp(x->data + at, y->data + at, 8) != 0)
                 return false;
         }
     return true;
@@ -256,6 +259,7 @@ static bool stands_for(const struct explorer *x, const struct node *node, uint32
     case CRASH_CHOICE_LENGTH:
         return !m->length.exact && b->bucket >= m->length.at_least && b->bucket < m->length.at_most;
     case CRASH_CHOICE_CUT:
+    case CRASH_CHOICE_NESTED:
         return false;
     }
     return false;
