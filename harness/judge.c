@@ -9,6 +9,7 @@
 #include "simdisk/xalloc.h"
 
 #define SECTOR                 BLK_SECTOR_BYTES
+#define JUDGE_MAX_ALTERNATIVES 64u
 #define SECOND_LIFE_GENERATION 1000u /* no scenario has that many lives */
 
 struct judge {
@@ -29,6 +30,14 @@ struct judge {
     struct promise_explanation words;
     char what[320];
     struct judge_counts counts;
+    unsigned nested;
+    struct explorer *own;         /* asks about second power failures on a disk that is set */
+    struct crash_chooser *chooser;
+    const uint32_t *forced;
+    unsigned forced_count;
+    uint32_t picks[JUDGE_MAX_PICKS];
+    unsigned pick_count;
+    uint32_t numbers[JUDGE_MAX_ALTERNATIVES];
 
     /* The state being judged. */
     struct crash_disk *disk;
@@ -82,6 +91,10 @@ struct judge *judge_create(const struct recording *recording, const struct qed_d
     j->right = xmalloc(j->cluster_sectors);
     j->fresh = xmalloc(SECTOR);
     j->second_life = true;
+    j->nested = 1;
+    j->own = explorer_create();
+    for (uint32_t i = 0; i < JUDGE_MAX_ALTERNATIVES; i++)
+        j->numbers[i] = i;
     return j;
 }
 
@@ -92,6 +105,7 @@ void judge_destroy(struct judge *j)
     run_backing_destroy(&j->backing);
     walk_destroy(j->walk);
     qed_pool_destroy(j->pool);
+    explorer_destroy(j->own);
     free(j->ranges);
     free(j->shown);
     free(j->right);
@@ -108,6 +122,17 @@ void judge_explain(struct judge *j, bool on)
 void judge_second_life(struct judge *j, bool on)
 {
     j->second_life = on;
+}
+
+void judge_nested(struct judge *j, unsigned levels)
+{
+    j->nested = levels;
+}
+
+void judge_force(struct judge *j, const uint32_t *picks, unsigned count)
+{
+    j->forced = picks;
+    j->forced_count = count;
 }
 
 const struct judge_counts *judge_count(const struct judge *j)
@@ -174,7 +199,9 @@ static void report(struct judge *j, struct qed *q, enum verdict_class class, uin
                           .image_sector = sector == JUDGE_NO_SECTOR ? sector : image_sector_of(q, sector),
                           .second_life = second,
                           .words = words && j->explain ? &j->words : NULL,
-                          .what = what};
+                          .what = what,
+                          .picks = j->picks,
+                          .pick_count = j->pick_count};
     j->report(j->opaque, &v);
 }
 
@@ -185,6 +212,45 @@ static void report_image(struct judge *j, enum verdict_class class, bool second,
         what = j->what;
     }
     report(j, NULL, class, JUDGE_NO_SECTOR, second, false, what);
+}
+
+/* --- recovery, and the power failing again in it ------------------------------------------------------------------- */
+
+static uint32_t ask(void *opaque, uint32_t n)
+{
+    struct judge *j = opaque;
+    uint32_t pick = 0;
+    if (n > JUDGE_MAX_ALTERNATIVES)
+        n = JUDGE_MAX_ALTERNATIVES;
+    if (n < 2 || j->pick_count == JUDGE_MAX_PICKS)
+        return 0;
+    if (j->forced)
+        pick = j->pick_count < j->forced_count && j->forced[j->pick_count] < n ? j->forced[j->pick_count] : 0;
+    else
+        pick = j->chooser->choose(j->chooser, CRASH_CHOICE_NESTED, 0, j->numbers, n);
+    j->picks[j->pick_count++] = pick;
+    return pick;
+}
+
+/* Opens the image. While it wrote something in doing so, and may, the power fails again and it is opened once more. */
+static int recover(struct judge *j, struct qed **q, struct qed_error *err)
+{
+    j->pick_count = 0;
+    for (unsigned level = 0;; level++) {
+        bool log = level < j->nested;
+        if (log)
+            crash_disk_log_start(j->disk);
+        int ret = open_image(j, q, err);
+        uint32_t epochs = log && !ret ? crash_disk_log_epochs(j->disk) : 0;
+        if (!epochs || !ask(j, 2)) {
+            crash_disk_log_stop(j->disk);
+            if (level == 0)
+                j->pick_count = 0; /* nothing happened that would have to be told */
+            return ret;
+        }
+        qed_abandon(*q);
+        crash_disk_fail_again(j->disk, ask(j, epochs), ask, j);
+    }
 }
 
 /* --- structure ----------------------------------------------------------------------------------------------------- */
@@ -285,7 +351,7 @@ static bool script_structure(void *opaque, struct crash_disk *disk)
     struct qed_error err;
     j->disk = disk;
     j->counts.executions++;
-    int ret = open_image(j, &q, &err);
+    int ret = recover(j, &q, &err);
     if (ret) {
         report_image(j, VERDICT_UNOPENABLE, false, "the image does not open", err.text);
         return j->go_on(j->opaque);
@@ -418,7 +484,7 @@ static bool script_cluster(void *opaque, struct crash_disk *disk)
     struct qed *q;
     j->disk = disk;
     j->counts.executions++;
-    if (open_image(j, &q, &(struct qed_error){{0}}))
+    if (recover(j, &q, &(struct qed_error){{0}}))
         return j->go_on(j->opaque); /* script_structure has said so */
     uint64_t limit = qed_image_bytes(q) / SECTOR, count = j->count;
     if (j->first < limit) {
@@ -449,21 +515,33 @@ static void begin(struct judge *j, struct crash_disk *disk, violation_fn *fn, ju
     j->opaque = opaque;
 }
 
+/* On a disk that is set, all that is open is whether the power fails again. */
+static void run_set(struct judge *j, explore_script *script)
+{
+    bool stopped;
+    crash_disk_rewind(j->disk, 0);
+    if (j->forced)
+        script(j, j->disk);
+    else
+        explorer_run(j->own, (struct explore_mode){0}, script, j, &stopped);
+    crash_disk_rewind(j->disk, 0);
+}
+
 void judge_state(struct judge *j, struct crash_disk *disk, uint32_t when, violation_fn *fn, void *opaque)
 {
     begin(j, disk, fn, always, opaque);
     j->open = false;
     j->when = when;
     uint64_t executions = j->counts.executions;
-    script_structure(j, disk);
+    explorer_load(j->own, disk, 1);
+    j->chooser = explorer_chooser(j->own);
+    run_set(j, script_structure);
     for (size_t i = 0; i < j->range_count; i++)
         for (uint64_t k = 0; k < j->ranges[i].count; k += j->cluster_sectors) {
-            crash_disk_rewind(disk, 0);
             j->first = j->ranges[i].first_sector + k;
             j->count = j->ranges[i].count - k < j->cluster_sectors ? j->ranges[i].count - k : j->cluster_sectors;
-            script_cluster(j, disk);
+            run_set(j, script_cluster);
         }
-    crash_disk_rewind(disk, 0);
     j->counts.executions = executions + 1; /* a state is one execution, however often its disk was opened */
 }
 
@@ -474,6 +552,7 @@ bool judge_space(struct judge *j, struct explorer *x, struct crash_disk *disk, v
     begin(j, disk, fn, go_on, opaque);
     j->open = true;
     explorer_load(x, disk, (uint64_t)j->cluster_sectors * SECTOR);
+    j->chooser = explorer_chooser(x);
     explorer_run(x, (struct explore_mode){.tables_apart = true}, script_structure, j, &stopped);
     for (size_t i = 0; i < j->range_count && !stopped; i++)
         for (uint64_t k = 0; k < j->ranges[i].count && !stopped; k++) {

@@ -33,7 +33,11 @@ struct violation {
     bool second_life;
     const struct promise_explanation *words; /* NULL unless the judge explains */
     const char *what;                        /* one clause, always */
+    const uint32_t *picks; /* the answers that made the power fail again during recovery; see judge_nested */
+    unsigned pick_count;
 };
+
+#define JUDGE_MAX_PICKS 24
 
 typedef void violation_fn(void *opaque, const struct violation *v);
 /* Asked between executions: false stops. */
@@ -54,6 +58,12 @@ void judge_destroy(struct judge *j);
 void judge_explain(struct judge *j, bool on);
 /* Whether the guest gets a second life (default: yes). */
 void judge_second_life(struct judge *j, bool on);
+/* How often the power may fail again while recovery is writing (default: 1). Each time is a few answers, the *picks*: 0 it
+ * does not, or 1, in which epoch of what recovery wrote, and for each piece of that epoch how many of its changes survive.
+ */
+void judge_nested(struct judge *j, unsigned levels);
+/* From now on these answers are given, and no others tried; NULL: back to trying all. */
+void judge_force(struct judge *j, const uint32_t *picks, unsigned count);
 /* Judges the state the disk is set to, by the promise at crash point `when`; leaves the disk rewound. */
 void judge_state(struct judge *j, struct crash_disk *disk, uint32_t when, violation_fn *report, void *opaque);
 /* Judges all states of the space that is loaded on the disk with the explorer's chooser. When a violation is reported,

@@ -1,104 +1,16 @@
 /* crash_disk.c: the disk after the power failure; see crash_disk.h. */
-#include "simdisk/crash_disk.h"
 
 #include <assert.h>
 #include <endian.h>
 #include <errno.h>
 #include <string.h>
 
+#include "simdisk/crash_disk_internal.h"
 #include "simdisk/xalloc.h"
-
-#define NO_UNITS         UINT32_MAX
-#define NO_UNIT          UINT32_MAX
-#define QUIET_UNIT_BYTES 4096u            /* a length asked for no finer than this is only compared, not used */
-#define HIDDEN           (UINT32_MAX - 1) /* lies beyond the length that persisted: zeros */
-
-enum atom_state { ATOM_OPEN, ATOM_OUT, ATOM_IN };
-
-struct cpage {
-    const uint8_t *bytes; /* the base's page, or own */
-    uint8_t *own;         /* NULL until written or a unit lies in it */
-    uint32_t units;       /* index into sector_units of its first sector's entry, or NO_UNITS */
-};
-
-/* One step back. */
-enum undo_kind { UNDO_BYTES, UNDO_UNIT, UNDO_OVER, UNDO_ATOM, UNDO_LENGTH };
-struct undo {
-    enum undo_kind kind;
-    uint32_t index; /* sector-in-disk / unit / atom */
-    uint32_t old;
-    uint32_t old_when;
-    size_t saved; /* bytes: slot in `saved` */
-};
-
-/* What is known of the length of a file that follows its data: every end < hi; if need, some end >= lo. */
-struct length_known {
-    uint64_t hi, lo;
-    bool resolved, need;
-    uint32_t choice;   /* lengths of their own: index, or CRASH_OPEN */
-    uint64_t bytes;    /* resolved: as far as known; recovery may have grown the file since */
-    uint64_t compared; /* what offsets were compared with at first */
-    uint32_t when;
-};
-
-/* A unit version or an atom that would make the file longer than its floor; by `when`. */
-struct provider {
-    uint64_t end;
-    uint32_t when;
-    uint32_t unit, version, atom;
-};
-
-/* A length on offer, and the first crash point at which it can exist. */
-struct bucket {
-    uint64_t bytes;
-    uint32_t when;
-};
-
-struct crash_disk {
-    struct blockdev blk; /* first */
-    const struct crash_space *space;
-    struct crash_chooser *chooser;
-    struct cpage *pages;
-    size_t page_count, page_cap;
-    const uint8_t *zero_page;
-    uint8_t **spare; /* own pages not in use */
-    size_t spare_count, spare_cap;
-    uint32_t *sector_units; /* 8 per page that has units */
-    size_t sector_unit_count, sector_unit_cap;
-    uint32_t *chosen; /* per unit: version, CRASH_OPEN or HIDDEN */
-    size_t chosen_cap;
-    bool *unit_zero; /* per unit: every version is zeros */
-    size_t unit_zero_cap;
-    bool *over; /* per unit: open, and overwritten unread: nobody will ever know */
-    size_t over_cap;
-    uint64_t (*used)[CRASH_USED_WORDS];
-    size_t used_cap;
-    uint32_t *used_units; /* those with any bit set */
-    size_t used_count, used_units_cap;
-    struct crash_length_use length_use;
-    enum blk_event event; /* announced last */
-    uint8_t *atoms;
-    size_t atom_cap;
-    struct provider *providers;
-    size_t provider_count, provider_cap;
-    struct bucket *buckets;
-    size_t bucket_cap;
-    uint32_t *alternatives;
-    size_t alternative_cap;
-    struct length_known length;
-    struct length_known *lengths_saved;
-    size_t lengths_saved_count, lengths_saved_cap;
-    struct undo *undo;
-    size_t undo_count, undo_cap;
-    uint8_t *saved; /* 512 bytes per slot */
-    size_t saved_count, saved_cap;
-    uint32_t when;
-    uint64_t writes, flushes, allocations;
-};
 
 /* --- memory -------------------------------------------------------------------------------------------------------- */
 
-static void *grow_to(struct crash_disk *d, void *array, size_t need, size_t *cap, size_t size)
+void *crash_disk_grow(struct crash_disk *d, void *array, size_t need, size_t *cap, size_t size)
 {
     if (need <= *cap)
         return array;
@@ -118,7 +30,7 @@ static uint8_t *take_page(struct crash_disk *d)
 
 static void give_page(struct crash_disk *d, uint8_t *page)
 {
-    d->spare = grow_to(d, d->spare, d->spare_count + 1, &d->spare_cap, sizeof(*d->spare));
+    d->spare = crash_disk_grow(d, d->spare, d->spare_count + 1, &d->spare_cap, sizeof(*d->spare));
     d->spare[d->spare_count++] = page;
 }
 
@@ -126,7 +38,7 @@ static void cover_pages(struct crash_disk *d, size_t count)
 {
     if (count <= d->page_count)
         return;
-    d->pages = grow_to(d, d->pages, count, &d->page_cap, sizeof(*d->pages));
+    d->pages = crash_disk_grow(d, d->pages, count, &d->page_cap, sizeof(*d->pages));
     for (size_t i = d->page_count; i < count; i++)
         d->pages[i] = (struct cpage){.bytes = sim_pages_at(d->space->base, i), .units = NO_UNITS};
     d->page_count = count;
@@ -144,9 +56,9 @@ static uint8_t *own_page(struct crash_disk *d, size_t index)
     return p->own;
 }
 
-static struct undo *log_undo(struct crash_disk *d, enum undo_kind kind, uint32_t index)
+struct undo *crash_disk_log_undo(struct crash_disk *d, enum undo_kind kind, uint32_t index)
 {
-    d->undo = grow_to(d, d->undo, d->undo_count + 1, &d->undo_cap, sizeof(*d->undo));
+    d->undo = crash_disk_grow(d, d->undo, d->undo_count + 1, &d->undo_cap, sizeof(*d->undo));
     struct undo *u = &d->undo[d->undo_count++];
     *u = (struct undo){.kind = kind, .index = index, .old_when = d->when};
     return u;
@@ -154,9 +66,9 @@ static struct undo *log_undo(struct crash_disk *d, enum undo_kind kind, uint32_t
 
 static void save_length(struct crash_disk *d)
 {
-    log_undo(d, UNDO_LENGTH, 0);
+    crash_disk_log_undo(d, UNDO_LENGTH, 0);
     d->lengths_saved =
-        grow_to(d, d->lengths_saved, d->lengths_saved_count + 1, &d->lengths_saved_cap, sizeof(*d->lengths_saved));
+        crash_disk_grow(d, d->lengths_saved, d->lengths_saved_count + 1, &d->lengths_saved_cap, sizeof(*d->lengths_saved));
     d->lengths_saved[d->lengths_saved_count++] = d->length;
 }
 
@@ -194,7 +106,7 @@ static void load_unit(struct crash_disk *d, size_t unit)
         own_page(d, page);
         if (d->pages[page].units == NO_UNITS) {
             d->pages[page].units = (uint32_t)d->sector_unit_count;
-            d->sector_units = grow_to(d, d->sector_units, d->sector_unit_count + SIM_PAGE_SECTORS, &d->sector_unit_cap,
+            d->sector_units = crash_disk_grow(d, d->sector_units, d->sector_unit_count + SIM_PAGE_SECTORS, &d->sector_unit_cap,
                                       sizeof(*d->sector_units));
             for (size_t k = 0; k < SIM_PAGE_SECTORS; k++)
                 d->sector_units[d->sector_unit_count++] = NO_UNIT;
@@ -215,7 +127,7 @@ static int provider_compare(const void *a, const void *b)
 
 static void add_provider(struct crash_disk *d, const struct provider *p)
 {
-    d->providers = grow_to(d, d->providers, d->provider_count + 1, &d->provider_cap, sizeof(*d->providers));
+    d->providers = crash_disk_grow(d, d->providers, d->provider_count + 1, &d->provider_cap, sizeof(*d->providers));
     d->providers[d->provider_count++] = *p;
 }
 
@@ -248,15 +160,15 @@ void crash_disk_load(struct crash_disk *d, const struct crash_space *space, stru
     d->chooser = chooser;
     d->zero_page = sim_pages_at(space->base, UINT64_MAX / SIM_PAGE_BYTES);
     cover_pages(d, sim_pages_count(space->base));
-    d->chosen = grow_to(d, d->chosen, space->unit_count, &d->chosen_cap, sizeof(*d->chosen));
-    d->unit_zero = grow_to(d, d->unit_zero, space->unit_count, &d->unit_zero_cap, sizeof(*d->unit_zero));
-    d->over = grow_to(d, d->over, space->unit_count, &d->over_cap, sizeof(*d->over));
-    d->used = grow_to(d, d->used, space->unit_count, &d->used_cap, sizeof(*d->used));
-    d->used_units = grow_to(d, d->used_units, space->unit_count, &d->used_units_cap, sizeof(*d->used_units));
+    d->chosen = crash_disk_grow(d, d->chosen, space->unit_count, &d->chosen_cap, sizeof(*d->chosen));
+    d->unit_zero = crash_disk_grow(d, d->unit_zero, space->unit_count, &d->unit_zero_cap, sizeof(*d->unit_zero));
+    d->over = crash_disk_grow(d, d->over, space->unit_count, &d->over_cap, sizeof(*d->over));
+    d->used = crash_disk_grow(d, d->used, space->unit_count, &d->used_cap, sizeof(*d->used));
+    d->used_units = crash_disk_grow(d, d->used_units, space->unit_count, &d->used_units_cap, sizeof(*d->used_units));
     d->used_count = 0;
     d->length_use = (struct crash_length_use){.at_most = UINT64_MAX};
     d->event = BLK_EVENT_NONE;
-    d->atoms = grow_to(d, d->atoms, space->atom_count, &d->atom_cap, sizeof(*d->atoms));
+    d->atoms = crash_disk_grow(d, d->atoms, space->atom_count, &d->atom_cap, sizeof(*d->atoms));
     for (size_t i = 0; i < space->atom_count; i++)
         d->atoms[i] = ATOM_OPEN;
     for (size_t i = 0; i < space->unit_count; i++)
@@ -378,7 +290,7 @@ static void decide_atom(struct crash_disk *d, size_t atom, bool in)
 {
     if (d->atoms[atom] != ATOM_OPEN)
         return;
-    log_undo(d, UNDO_ATOM, (uint32_t)atom)->old = d->atoms[atom];
+    crash_disk_log_undo(d, UNDO_ATOM, (uint32_t)atom)->old = d->atoms[atom];
     d->atoms[atom] = in ? ATOM_IN : ATOM_OUT;
     if (in) {
         raise_when(d, d->space->atoms[atom].when);
@@ -390,7 +302,7 @@ static void decide_unit(struct crash_disk *d, size_t unit, uint32_t version)
 {
     const struct crash_space *s = d->space;
     const struct crash_version *v = crash_unit_version(s, unit, version);
-    log_undo(d, UNDO_UNIT, (uint32_t)unit)->old = CRASH_OPEN;
+    crash_disk_log_undo(d, UNDO_UNIT, (uint32_t)unit)->old = CRASH_OPEN;
     d->chosen[unit] = version;
     if (!d->over[unit])
         put_version(d, unit, version);
@@ -419,7 +331,7 @@ static uint32_t ask(struct crash_disk *d, enum crash_choice kind, size_t index, 
 static void resolve_unit(struct crash_disk *d, size_t unit)
 {
     uint32_t count = d->space->units[unit].version_count, n = 0;
-    d->alternatives = grow_to(d, d->alternatives, count, &d->alternative_cap, sizeof(*d->alternatives));
+    d->alternatives = crash_disk_grow(d, d->alternatives, count, &d->alternative_cap, sizeof(*d->alternatives));
     for (uint32_t v = 0; v < count; v++)
         if (crash_disk_allows(d, unit, v))
             d->alternatives[n++] = v;
@@ -444,12 +356,6 @@ static void use_words(struct crash_disk *d, uint32_t unit, uint32_t first, uint3
         used[i / 64] |= UINT64_C(1) << (i % 64);
 }
 
-static inline uint32_t unit_at(const struct crash_disk *d, uint64_t sector)
-{
-    const struct cpage *p = &d->pages[sector / SIM_PAGE_SECTORS];
-    return p->units == NO_UNITS ? NO_UNIT : d->sector_units[p->units + sector % SIM_PAGE_SECTORS];
-}
-
 #define SECTOR_WORDS (BLK_SECTOR_BYTES / 8)
 
 static void use_sectors(struct crash_disk *d, uint64_t first, uint64_t end)
@@ -459,7 +365,7 @@ static void use_sectors(struct crash_disk *d, uint64_t first, uint64_t end)
             sector = (sector / SIM_PAGE_SECTORS + 1) * SIM_PAGE_SECTORS;
             continue;
         }
-        uint32_t unit = unit_at(d, sector);
+        uint32_t unit = crash_disk_unit_at(d, sector);
         if (unit != NO_UNIT)
             use_words(d, unit, (uint32_t)(sector - d->space->units[unit].first_sector) * SECTOR_WORDS, SECTOR_WORDS);
         sector++;
@@ -491,7 +397,7 @@ static void disk_looked_at(struct blockdev *blk, uint64_t offset, uint64_t count
             at = (page + 1) * SIM_PAGE_BYTES;
             continue;
         }
-        uint32_t unit = unit_at(d, sector);
+        uint32_t unit = crash_disk_unit_at(d, sector);
         const uint8_t *bytes = sim_pages_at(d->space->base, page) + at % SIM_PAGE_BYTES;
         if (unit != NO_UNIT) {
             uint64_t in = at - d->space->units[unit].first_sector * BLK_SECTOR_BYTES;
@@ -554,7 +460,7 @@ static void decide_own_length(struct crash_disk *d, uint32_t index)
             break;
         if (d->chosen[u] == HIDDEN)
             continue;
-        log_undo(d, UNDO_UNIT, (uint32_t)u)->old = d->chosen[u];
+        crash_disk_log_undo(d, UNDO_UNIT, (uint32_t)u)->old = d->chosen[u];
         d->chosen[u] = HIDDEN;
         uint8_t *page = d->pages[start / SIM_PAGE_BYTES].own;
         memset(page + start % SIM_PAGE_BYTES, 0, (size_t)d->space->unit_sectors * BLK_SECTOR_BYTES);
@@ -568,7 +474,7 @@ static void resolve_own_length(struct crash_disk *d)
         decide_own_length(d, d->length.choice);
         return;
     }
-    d->alternatives = grow_to(d, d->alternatives, n, &d->alternative_cap, sizeof(*d->alternatives));
+    d->alternatives = crash_disk_grow(d, d->alternatives, n, &d->alternative_cap, sizeof(*d->alternatives));
     for (uint32_t i = 0; i < n; i++)
         d->alternatives[i] = i;
     decide_own_length(d, ask(d, CRASH_CHOICE_LENGTH, 0, n));
@@ -576,7 +482,7 @@ static void resolve_own_length(struct crash_disk *d)
 
 static void resolve_cuts(struct crash_disk *d)
 {
-    d->alternatives = grow_to(d, d->alternatives, 2, &d->alternative_cap, sizeof(*d->alternatives));
+    d->alternatives = crash_disk_grow(d, d->alternatives, 2, &d->alternative_cap, sizeof(*d->alternatives));
     for (size_t i = 0; i < d->space->atom_count; i++)
         if (d->space->atoms[i].cuts && d->atoms[i] == ATOM_OPEN) {
             d->alternatives[0] = 0;
@@ -621,7 +527,7 @@ static int bucket_by_when(const void *a, const void *b)
 /* Distinct lengths, rounded down to unit_bytes, that are still possible; the earliest first, in d->buckets. */
 static uint32_t collect_buckets(struct crash_disk *d, uint64_t unit_bytes, uint64_t known)
 {
-    d->buckets = grow_to(d, d->buckets, d->provider_count + 1, &d->bucket_cap, sizeof(*d->buckets));
+    d->buckets = crash_disk_grow(d, d->buckets, d->provider_count + 1, &d->bucket_cap, sizeof(*d->buckets));
     uint32_t n = 0;
     bool known_possible = !d->length.need || known >= d->length.lo;
     if (known_possible)
@@ -648,7 +554,7 @@ static void resolve_following_length(struct crash_disk *d, uint64_t unit_bytes)
     uint64_t known = known_length(d);
     uint32_t n = collect_buckets(d, unit_bytes, known);
     assert(n);
-    d->alternatives = grow_to(d, d->alternatives, n, &d->alternative_cap, sizeof(*d->alternatives));
+    d->alternatives = crash_disk_grow(d, d->alternatives, n, &d->alternative_cap, sizeof(*d->alternatives));
     for (uint32_t i = 0; i < n; i++)
         d->alternatives[i] = i;
     uint64_t bucket = d->buckets[ask(d, CRASH_CHOICE_LENGTH, 0, n)].bytes;
@@ -718,7 +624,7 @@ static void resolve_range(struct crash_disk *d, uint64_t first, uint64_t end)
             sector = (sector / SIM_PAGE_SECTORS + 1) * SIM_PAGE_SECTORS;
             continue;
         }
-        uint32_t unit = unit_at(d, sector++);
+        uint32_t unit = crash_disk_unit_at(d, sector++);
         if (unit != NO_UNIT && d->chosen[unit] == CRASH_OPEN && !d->over[unit])
             resolve_unit(d, unit);
     }
@@ -792,7 +698,7 @@ static uint64_t disk_next_data(struct blockdev *blk, uint64_t offset, uint64_t e
         }
         if (p->units == NO_UNITS)
             return offset;
-        uint32_t unit = unit_at(d, offset / BLK_SECTOR_BYTES);
+        uint32_t unit = crash_disk_unit_at(d, offset / BLK_SECTOR_BYTES);
         size_t in = offset % SIM_PAGE_BYTES, chunk = BLK_SECTOR_BYTES - in % BLK_SECTOR_BYTES;
         bool open = unit != NO_UNIT && d->chosen[unit] == CRASH_OPEN && !d->over[unit];
         if (open ? !d->unit_zero[unit] : !all_zero(p->bytes + in, chunk))
@@ -804,12 +710,12 @@ static uint64_t disk_next_data(struct blockdev *blk, uint64_t offset, uint64_t e
 
 /* --- writing ------------------------------------------------------------------------------------------------------- */
 
-static void save_sector(struct crash_disk *d, uint64_t sector, const uint8_t *bytes)
+void crash_disk_save_sector(struct crash_disk *d, uint64_t sector, const uint8_t *bytes)
 {
     assert(sector <= UINT32_MAX && "recovery writes beyond 2 TiB");
-    struct undo *u = log_undo(d, UNDO_BYTES, (uint32_t)sector);
+    struct undo *u = crash_disk_log_undo(d, UNDO_BYTES, (uint32_t)sector);
     u->saved = d->saved_count;
-    d->saved = grow_to(d, d->saved, d->saved_count + 1, &d->saved_cap, BLK_SECTOR_BYTES);
+    d->saved = crash_disk_grow(d, d->saved, d->saved_count + 1, &d->saved_cap, BLK_SECTOR_BYTES);
     memcpy(d->saved + d->saved_count++ * BLK_SECTOR_BYTES, bytes, BLK_SECTOR_BYTES);
 }
 
@@ -818,16 +724,16 @@ static uint8_t *sector_for_write(struct crash_disk *d, uint64_t sector, bool who
 {
     uint8_t *page = own_page(d, sector / SIM_PAGE_SECTORS);
     uint8_t *bytes = page + (sector % SIM_PAGE_SECTORS) * BLK_SECTOR_BYTES;
-    uint32_t unit = unit_at(d, sector);
+    uint32_t unit = crash_disk_unit_at(d, sector);
     if (unit != NO_UNIT && d->chosen[unit] == CRASH_OPEN && !d->over[unit]) {
         if (whole && d->space->unit_sectors == 1) {
-            log_undo(d, UNDO_OVER, unit);
+            crash_disk_log_undo(d, UNDO_OVER, unit);
             d->over[unit] = true;
             return bytes;
         }
         resolve_unit(d, unit);
     }
-    save_sector(d, sector, bytes);
+    crash_disk_save_sector(d, sector, bytes);
     return bytes;
 }
 
@@ -837,8 +743,11 @@ static void write_bytes(struct crash_disk *d, uint64_t offset, const uint8_t *fr
         size_t in = offset % BLK_SECTOR_BYTES, chunk = BLK_SECTOR_BYTES - in;
         if (chunk > length)
             chunk = length;
+        size_t undo_before = d->undo_count;
         uint8_t *to = sector_for_write(d, offset / BLK_SECTOR_BYTES, chunk == BLK_SECTOR_BYTES);
         memcpy(to + in, from, chunk);
+        if (d->logging)
+            crash_nested_log(d, offset / BLK_SECTOR_BYTES, undo_before, to);
         from += chunk;
         offset += chunk;
         length -= chunk;
@@ -867,18 +776,24 @@ static void disk_writev(struct blockdev *blk, uint64_t offset, const struct iove
         offset += iov[i].iov_len;
     }
     d->writes++;
+    if (d->logging)
+        crash_nested_next(d, false);
     done(opaque, 0);
 }
 
 static void disk_flush(struct blockdev *blk, blk_done *done, void *opaque)
 {
-    ((struct crash_disk *)blk)->flushes++;
+    struct crash_disk *d = (struct crash_disk *)blk;
+    d->flushes++;
+    if (d->logging)
+        crash_nested_next(d, true);
     done(opaque, 0);
 }
 
 static int disk_resize(struct blockdev *blk, uint64_t length_bytes)
 {
     struct crash_disk *d = (struct crash_disk *)blk;
+    crash_disk_log_stop(d); /* a cut counts as durable, and with it what went before */
     resolve_length(d, 1);
     for (uint64_t at = length_bytes; at < d->length.bytes && at / SIM_PAGE_BYTES < d->page_count;) {
         size_t in = at % BLK_SECTOR_BYTES, chunk = BLK_SECTOR_BYTES - in;
@@ -937,6 +852,8 @@ void crash_disk_destroy(struct crash_disk *d)
     free(d->over);
     free(d->used);
     free(d->used_units);
+    free(d->log);
+    free(d->log_bytes);
     free(d->atoms);
     free(d->providers);
     free(d->buckets);
@@ -1005,6 +922,9 @@ static void undo_one(struct crash_disk *d)
     case UNDO_OVER:
         d->over[u->index] = false;
         break;
+    case UNDO_NOT_OVER:
+        d->over[u->index] = true;
+        break;
     case UNDO_ATOM:
         d->atoms[u->index] = (uint8_t)u->old;
         break;
@@ -1020,6 +940,7 @@ void crash_disk_rewind(struct crash_disk *d, size_t mark)
         undo_one(d);
     if (mark)
         return;
+    crash_disk_log_stop(d);
     d->writes = d->flushes = 0;
     for (size_t i = 0; i < d->used_count; i++)
         memset(d->used[d->used_units[i]], 0, sizeof(d->used[0]));

@@ -23,11 +23,12 @@
 
 struct crash_disk;
 
-enum crash_choice { CRASH_CHOICE_UNIT, CRASH_CHOICE_LENGTH, CRASH_CHOICE_CUT };
+enum crash_choice { CRASH_CHOICE_UNIT, CRASH_CHOICE_LENGTH, CRASH_CHOICE_CUT, CRASH_CHOICE_NESTED };
 
 struct crash_chooser {
     /* Which of the n >= 2 alternatives? (A single alternative is taken without asking.) For a unit: alternatives[i] is a
-     * version; for the length: a bucket number; for a cut: 0 or 1. Returns an index below n. */
+     * version; for the length: a bucket number; for a cut: 0 or 1; nested choices are just numbers. Returns an index
+     * below n. */
     uint32_t (*choose)(struct crash_chooser *chooser, enum crash_choice kind, size_t index,
                        const uint32_t *alternatives, uint32_t n);
 };
@@ -81,6 +82,18 @@ const struct crash_space *crash_disk_space(const struct crash_disk *d);
 
 /* A completion of what is known: every open choice made, survivors as few as possible. Marks nothing; use a mark. */
 void crash_disk_settle(struct crash_disk *d);
+
+/* The power fails again, while recovery is writing. From crash_disk_log_start on the disk remembers what is written, epoch
+ * by epoch (an epoch ends with a flush; on a disk whose cache keeps order, or that writes through, with every write).
+ * crash_disk_fail_again then makes the disk what a power failure in one of these epochs leaves: later epochs are lost,
+ * earlier ones durable, and of that epoch each atomic unit (each write, where writes are atomic) holds one of its
+ * versions, asked for at once: choose(opaque, n) names how many of its changes survived, below n. A cut of the file
+ * counts as durable. */
+void crash_disk_log_start(struct crash_disk *d);
+void crash_disk_log_stop(struct crash_disk *d);
+/* Epochs in which something was written. */
+uint32_t crash_disk_log_epochs(const struct crash_disk *d);
+void crash_disk_fail_again(struct crash_disk *d, uint32_t epoch, uint32_t (*choose)(void *opaque, uint32_t n), void *opaque);
 
 /* What recovery did since the last rewind to 0. */
 uint64_t crash_disk_writes(const struct crash_disk *d);
