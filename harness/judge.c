@@ -31,7 +31,7 @@ struct judge {
     char what[320];
     struct judge_counts counts;
     unsigned nested;
-    struct explorer *own;         /* asks about second power failures on a disk that is set */
+    struct explorer *own; /* asks about second power failures on a disk that is set */
     struct crash_chooser *chooser;
     const uint32_t *forced;
     unsigned forced_count;

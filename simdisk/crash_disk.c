@@ -67,8 +67,8 @@ struct undo *crash_disk_log_undo(struct crash_disk *d, enum undo_kind kind, uint
 static void save_length(struct crash_disk *d)
 {
     crash_disk_log_undo(d, UNDO_LENGTH, 0);
-    d->lengths_saved =
-        crash_disk_grow(d, d->lengths_saved, d->lengths_saved_count + 1, &d->lengths_saved_cap, sizeof(*d->lengths_saved));
+    d->lengths_saved = crash_disk_grow(d, d->lengths_saved, d->lengths_saved_count + 1, &d->lengths_saved_cap,
+                                       sizeof(*d->lengths_saved));
     d->lengths_saved[d->lengths_saved_count++] = d->length;
 }
 
@@ -106,8 +106,8 @@ static void load_unit(struct crash_disk *d, size_t unit)
         own_page(d, page);
         if (d->pages[page].units == NO_UNITS) {
             d->pages[page].units = (uint32_t)d->sector_unit_count;
-            d->sector_units = crash_disk_grow(d, d->sector_units, d->sector_unit_count + SIM_PAGE_SECTORS, &d->sector_unit_cap,
-                                      sizeof(*d->sector_units));
+            d->sector_units = crash_disk_grow(d, d->sector_units, d->sector_unit_count + SIM_PAGE_SECTORS,
+                                              &d->sector_unit_cap, sizeof(*d->sector_units));
             for (size_t k = 0; k < SIM_PAGE_SECTORS; k++)
                 d->sector_units[d->sector_unit_count++] = NO_UNIT;
         }
@@ -246,8 +246,8 @@ static bool leaves_witness(const struct crash_disk *d, size_t unit, uint32_t ver
         const struct provider *p = &d->providers[i];
         bool stays = p->unit != unit && provider_end(d, p) >= d->length.lo && provider_open(d, p);
         for (uint32_t later = version + 1; later < s->units[unit].version_count && stays; later++)
-            stays = p->atom == CRASH_NO_ATOM || p->atom == v->atom ||
-                    crash_unit_version(s, unit, later)->atom != p->atom;
+            stays =
+                p->atom == CRASH_NO_ATOM || p->atom == v->atom || crash_unit_version(s, unit, later)->atom != p->atom;
         if (stays)
             return true;
     }

@@ -93,7 +93,8 @@ void crash_disk_log_start(struct crash_disk *d);
 void crash_disk_log_stop(struct crash_disk *d);
 /* Epochs in which something was written. */
 uint32_t crash_disk_log_epochs(const struct crash_disk *d);
-void crash_disk_fail_again(struct crash_disk *d, uint32_t epoch, uint32_t (*choose)(void *opaque, uint32_t n), void *opaque);
+void crash_disk_fail_again(struct crash_disk *d, uint32_t epoch, uint32_t (*choose)(void *opaque, uint32_t n),
+                           void *opaque);
 
 /* What recovery did since the last rewind to 0. */
 uint64_t crash_disk_writes(const struct crash_disk *d);

@@ -48,7 +48,7 @@ struct provider {
 struct logged {
     uint64_t sector;
     uint32_t op, epoch;
-    size_t saved; /* slot of what it held before, or SIZE_MAX: an open unit */
+    size_t saved;   /* slot of what it held before, or SIZE_MAX: an open unit */
     uint64_t piece; /* what persists together: the sector, its 4 KiB block, or the operation */
     bool done;
 };

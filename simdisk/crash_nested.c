@@ -85,8 +85,8 @@ static void take_back(struct crash_disk *d, const struct logged *l)
 static bool changed(const struct crash_disk *d, size_t entry)
 {
     const struct logged *l = &d->log[entry];
-    return l->saved == SIZE_MAX ||
-           memcmp(d->saved + l->saved * BLK_SECTOR_BYTES, d->log_bytes + entry * BLK_SECTOR_BYTES, BLK_SECTOR_BYTES) != 0;
+    return l->saved == SIZE_MAX || memcmp(d->saved + l->saved * BLK_SECTOR_BYTES,
+                                          d->log_bytes + entry * BLK_SECTOR_BYTES, BLK_SECTOR_BYTES) != 0;
 }
 
 /* Of this piece, in this epoch: how many operations changed it. */
@@ -122,7 +122,8 @@ static void settle_piece(struct crash_disk *d, uint64_t piece, uint32_t epoch, u
     }
 }
 
-void crash_disk_fail_again(struct crash_disk *d, uint32_t epoch, uint32_t (*choose)(void *opaque, uint32_t n), void *opaque)
+void crash_disk_fail_again(struct crash_disk *d, uint32_t epoch, uint32_t (*choose)(void *opaque, uint32_t n),
+                           void *opaque)
 {
     d->logging = false;
     for (size_t i = d->log_count; i-- > 0 && d->log[i].epoch > epoch;)
