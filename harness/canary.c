@@ -72,7 +72,7 @@ static int run_one(const struct canary *c, bool *caught)
     ret = store_open(NULL, &campaign, &store, &store_err);
     if (!ret) {
         struct cell_options o = {
-            .explore = EXPLORE_COMPLETE, .limit = 100000, .schedule = 1, .seed = 1, .id_scenario = "canary"};
+            .explore = EXPLORE_COMPLETE, .limit = 100000, .nested = 1, .schedule = 1, .seed = 1, .id_scenario = "canary"};
         ret = cell_run(s, &design, sim_disk_model_find(c->disk), &o, store, caught, &err);
         store_close(store, &store_err);
     }

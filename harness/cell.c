@@ -35,6 +35,7 @@ static int cell_open(struct cell *c, struct scn_error *err)
     if (ret)
         return ret;
     c->judge = judge_create(&c->recording, c->design);
+    judge_nested(c->judge, (unsigned)(c->options->nested < 8 ? c->options->nested : 8));
     c->disk = crash_disk_create();
     c->explorer = explorer_create();
     bignum_init(&c->total, 0);
@@ -284,13 +285,14 @@ int cell_run(const struct scenario *s, const struct qed_design *design, const st
 /* --- one state ----------------------------------------------------------------------------------------------------- */
 
 /* The space that has this point and can express these survivors, set on the disk; NULL if none. */
-static struct crash_space *find_state(struct cell *c, uint32_t point, const char *survivors, struct crash_state *state)
+static struct crash_space *find_state(struct cell *c, uint32_t point, const char *survivors, size_t length,
+                                      struct crash_state *state)
 {
     struct crash_walk *walk = crash_walk_create(c->recording.history, c->disk_model, false);
     struct crash_space *space;
     while ((space = crash_walk_next(walk))) {
         if (space->first_point <= point && point <= space->last_point &&
-            crash_state_parse(space, survivors, strlen(survivors), state)) {
+            crash_state_parse(space, survivors, length, state)) {
             if (crash_state_when(space, state) <= point)
                 break;
             crash_state_free(state);
@@ -310,7 +312,12 @@ int cell_repro(const struct scenario *s, const struct qed_design *design, const 
     if (ret)
         return ret;
     struct crash_state state;
-    struct crash_space *space = find_state(&c, point, survivors, &state);
+    uint32_t picks[JUDGE_MAX_PICKS];
+    unsigned pick_count;
+    size_t length;
+    struct crash_space *space = NULL;
+    if (finding_parse_picks(survivors, &length, picks, &pick_count))
+        space = find_state(&c, point, survivors, length, &state);
     if (!space) {
         snprintf(err->text, sizeof(err->text),
                  "this run has no crash state @%" PRIu32 "%.120s; it has crash points 0 to %zu: was the id made by "
@@ -323,6 +330,7 @@ int cell_repro(const struct scenario *s, const struct qed_design *design, const 
     c.space = space;
     crash_disk_load(c.disk, space, NULL);
     crash_state_apply(space, &state, c.disk);
+    judge_force(c.judge, picks, pick_count);
     judge_one(&c, &state);
     finding_settle(&c.findings, space, c.disk, c.judge, &c.recording);
     ret = put(&c, store, unsafe, err);

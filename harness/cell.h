@@ -14,6 +14,7 @@ struct cell_options {
     uint64_t limit;    /* states judged per cell; what is left out is reported */
     uint64_t schedule; /* number, from 1 */
     uint64_t seed;
+    uint64_t nested; /* times the power may fail again during recovery */
     const char *id_scenario;  /* how ids name the scenario */
     volatile const int *stop; /* set by a signal: leave early; may be NULL */
 };

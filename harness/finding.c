@@ -116,6 +116,8 @@ static bool better(const struct finding *f, const struct crash_space *s, const s
 {
     if (f->second_life != v->second_life)
         return f->second_life;
+    if (f->pick_count != v->pick_count)
+        return v->pick_count < f->pick_count;
     uint32_t survivors = crash_state_survivors(s, st), when = crash_state_when(s, st);
     if (survivors != f->survivors)
         return survivors < f->survivors;
@@ -139,6 +141,8 @@ static void take_witness(struct finding *f, const struct crash_space *s, const s
     f->survivors = crash_state_survivors(s, st);
     f->when = crash_state_when(s, st);
     f->second_life = v->second_life;
+    f->pick_count = v->pick_count;
+    memcpy(f->picks, v->picks, v->pick_count * sizeof(*v->picks));
     f->guest_sector = v->guest_sector;
 }
 
@@ -150,7 +154,7 @@ void finding_add(struct finding_set *set, const struct crash_space *space, const
     if (!f) {
         set->items = xgrow(set->items, set->count, &set->cap, sizeof(*set->items));
         f = &set->items[set->count++];
-        *f = (struct finding){.key = key, .survivors = UINT32_MAX, .second_life = true};
+        *f = (struct finding){.key = key, .survivors = UINT32_MAX, .second_life = true, .pick_count = UINT32_MAX};
     }
     if (f->last_state != set->state_number) {
         f->last_state = set->state_number;
@@ -183,6 +187,36 @@ static void retell_violation(void *opaque, const struct violation *v)
     snprintf(r->f->what, sizeof(r->f->what), "%s", v->what);
 }
 
+/* The survivors, and after a slash the answers that made the power fail again. */
+static char *survivors_text(const struct crash_space *space, const struct finding *f)
+{
+    char *first = crash_state_text(space, &f->state), *text = NULL;
+    size_t size = 0;
+    FILE *out = xalloc_check(open_memstream(&text, &size));
+    fputs(first, out);
+    for (unsigned i = 0; i < f->pick_count; i++)
+        fprintf(out, "%c%" PRIu32, i ? '.' : '/', f->picks[i]);
+    fclose(out);
+    free(first);
+    return text;
+}
+
+bool finding_parse_picks(const char *survivors, size_t *survivors_length, uint32_t picks[JUDGE_MAX_PICKS], unsigned *count)
+{
+    const char *slash = strchr(survivors, '/');
+    *survivors_length = slash ? (size_t)(slash - survivors) : strlen(survivors);
+    *count = 0;
+    while (slash) {
+        char *end;
+        unsigned long pick = strtoul(slash + 1, &end, 10);
+        if (end == slash + 1 || pick > UINT16_MAX || *count == JUDGE_MAX_PICKS || (*end && *end != '.'))
+            return false;
+        picks[(*count)++] = (uint32_t)pick;
+        slash = *end ? end : NULL;
+    }
+    return true;
+}
+
 void finding_settle(struct finding_set *set, const struct crash_space *space, struct crash_disk *disk,
                     struct judge *judge, const struct recording *recording)
 {
@@ -194,12 +228,14 @@ void finding_settle(struct finding_set *set, const struct crash_space *space, st
         crash_state_apply(space, &f->state, disk);
         struct retell r = {.f = f, .space = space, .cluster_sectors = judge_cluster_sectors(judge)};
         judge_explain(judge, true);
+        judge_force(judge, f->picks, f->pick_count);
         judge_state(judge, disk, f->when, retell_violation, &r);
+        judge_force(judge, NULL, 0);
         judge_explain(judge, false);
         crash_disk_rewind(disk, 0);
         free(f->text);
         free(f->story);
-        f->text = crash_state_text(space, &f->state);
+        f->text = survivors_text(space, f);
         f->story = story_tell(f, space, recording);
         f->fresh = false;
     }

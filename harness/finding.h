@@ -30,6 +30,8 @@ struct finding {
     uint32_t when;
     uint32_t survivors;
     bool second_life;
+    uint32_t picks[JUDGE_MAX_PICKS]; /* how the power failed again during recovery */
+    unsigned pick_count;
     uint64_t guest_sector;
     char *text; /* crash_state_text */
     struct promise_explanation words;
@@ -53,6 +55,8 @@ void finding_add(struct finding_set *set, const struct crash_space *space, const
 /* The space is about to go: makes texts of the witnesses that lie in it. judge: with the disk loaded with the space. */
 void finding_settle(struct finding_set *set, const struct crash_space *space, struct crash_disk *disk,
                     struct judge *judge, const struct recording *recording);
+/* "+L2/1.0.2" -> the length of "+L2", and the picks behind the slash. False if they are none. */
+bool finding_parse_picks(const char *survivors, size_t *survivors_length, uint32_t picks[JUDGE_MAX_PICKS], unsigned *count);
 /* By class, cluster (none last), missing order. */
 void finding_sort(struct finding_set *set);
 /* "cow_write before l2_update"; "" when nothing is known. */

@@ -62,7 +62,7 @@ static bool parse_point(const char *text, struct finding_id *id)
 {
     size_t digits = strspn(text, "0123456789");
     uint64_t point;
-    if (!number(text, digits, &point) || point > UINT32_MAX || (text[digits] && text[digits] != '+'))
+    if (!number(text, digits, &point) || point > UINT32_MAX || (text[digits] && text[digits] != '+' && text[digits] != '/'))
         return false;
     id->has_point = true;
     id->point = (uint32_t)point;

@@ -1,7 +1,10 @@
 /* id.h: one line that reproduces a finding.
  *
- *     scenario:design:disk[:sN][:seed=N]:@point[+survivors]
+ *     scenario:design:disk[:sN][:seed=N]:@point[+survivors][/picks]
  *     cow-partial:v2:ssd:@14+L2+C#2.6
+ *
+ * Behind the slash: how the power failed again while recovery was writing (judge.h, judge_nested): for each time 1, the
+ * epoch of what recovery wrote, and how many changes of each piece of it survived; "/1.0.1.0".
  *
  * No spaces. The scenario is a library name, or a path (with a slash, or ending in .scn); in it '%', ':' and white space
  * are written %XX. Without ":@..." it names a whole cell.

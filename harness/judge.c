@@ -222,11 +222,11 @@ static uint32_t ask(void *opaque, uint32_t n)
     uint32_t pick = 0;
     if (n > JUDGE_MAX_ALTERNATIVES)
         n = JUDGE_MAX_ALTERNATIVES;
-    if (n < 2 || j->pick_count == JUDGE_MAX_PICKS)
+    if (j->pick_count == JUDGE_MAX_PICKS)
         return 0;
     if (j->forced)
         pick = j->pick_count < j->forced_count && j->forced[j->pick_count] < n ? j->forced[j->pick_count] : 0;
-    else
+    else if (n > 1)
         pick = j->chooser->choose(j->chooser, CRASH_CHOICE_NESTED, 0, j->numbers, n);
     j->picks[j->pick_count++] = pick;
     return pick;

@@ -14,6 +14,7 @@ enum {
     KEY_DISK,
     KEY_EXPLORE,
     KEY_LIMIT,
+    KEY_NESTED,
     KEY_SCHEDULES,
     KEY_SCHEDULE,
     KEY_SEED,
@@ -28,6 +29,7 @@ static const struct argp_option argp_options[] = {
     {"disk", KEY_DISK, "NAME", 0, "Crash this disk model (repeatable; `all'; default: ssd, for matrix all)", 0},
     {"explore", KEY_EXPLORE, "HOW", 0, "enumerate: every crash state, one after the other", 0},
     {"limit", KEY_LIMIT, "N", 0, "Judge at most N states per cell; the output says when it cut", 0},
+    {"nested", KEY_NESTED, "N", 0, "Let the power fail again N times while recovery is writing (default 1)", 0},
     {"schedules", KEY_SCHEDULES, "N", 0, "Try N orders in which concurrent I/O completes", 0},
     {"seed", KEY_SEED, "N", 0, "Seed of all choices (default 1)", 0},
     {"store", KEY_STORE, "FILE", 0, "Keep the results in this SQLite file", 0},
@@ -154,6 +156,8 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
         return parse_explore(o, arg, state);
     case KEY_LIMIT:
         return parse_count("limit", arg, 1, &o->cell.limit, state);
+    case KEY_NESTED:
+        return parse_count("nested", arg, 0, &o->cell.nested, state);
     case KEY_SCHEDULES:
         return parse_count("schedules", arg, 1, &o->schedules, state);
     case KEY_SEED:
@@ -188,7 +192,7 @@ int options_parse(int argc, char **argv, const char *args_doc, const char *doc, 
 {
     const struct argp argp = {.options = argp_options, .parser = parse_option, .args_doc = args_doc, .doc = doc};
     memset(o, 0, sizeof(*o));
-    o->cell = (struct cell_options){.explore = EXPLORE_COMPLETE, .limit = 1000000, .schedule = 1, .seed = 1};
+    o->cell = (struct cell_options){.explore = EXPLORE_COMPLETE, .limit = 1000000, .nested = 1, .schedule = 1, .seed = 1};
     o->cell.stop = &options_stopped;
     o->schedules = 1;
     *help = false;

@@ -118,6 +118,9 @@ char *story_tell(const struct finding *f, const struct crash_space *space, const
     FILE *out = xalloc_check(open_memstream(&text, &size));
     tell_guest(out, f, recording);
     tell_writes(out, f, space);
+    if (f->pick_count)
+        fprintf(out, "while the image was being repaired, the power failed again, in epoch %" PRIu32 " of the repair's writes\n",
+                f->pick_count > 1 ? f->picks[1] : 0);
     tell_guest_view(out, f);
     fclose(out);
     return text;
