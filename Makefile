@@ -29,10 +29,10 @@ STYLED = $(sort $(wildcard $(addsuffix /*.[ch],$(ROOMS) tests/unit tests/fuzz te
 
 WERROR ?= -Werror
 STD_CFLAGS := -std=gnu11 -Wall -Wextra $(WERROR) -Wshadow -D_GNU_SOURCE -I.
-LIBS := -lsqlite3 -lpthread -lm
+LIBS := -lsqlite3 -lxxhash -lpthread -lm
 COMPILE = $(CC) $(STD_CFLAGS) $(CPPFLAGS) $(CFLAGS)
 
-DEPS_BUILD := gcc make libc6-dev libsqlite3-dev
+DEPS_BUILD := gcc make libc6-dev libsqlite3-dev libxxhash-dev
 DEPS_TEST := libcmocka-dev sqlite3
 DEPS_LINT := clang clang-format clang-tidy cppcheck
 # Wanted, not needed: the tests that use them skip, with a reason, where they are missing.

@@ -3,7 +3,7 @@
  * Mixed-radix reflected Gray code, each step in constant time (Knuth, TAOCP 7.2.1.1, algorithm H). A digit is an atom, a
  * unit with versions of its own, or the length.
  */
-#include "simdisk/crash_state.h"
+#include "simdisk/crash_seen.h"
 #include "simdisk/xalloc.h"
 
 enum digit_kind { DIGIT_ATOM, DIGIT_UNIT, DIGIT_LENGTH };
@@ -20,6 +20,7 @@ struct digit {
 struct crash_enum {
     const struct crash_space *space;
     struct crash_disk *disk;
+    struct crash_hasher *hasher; /* kept in step; may be NULL */
     struct crash_state state;
     struct digit *digits;
     size_t count, cap;
@@ -84,9 +85,18 @@ const struct crash_state *crash_enum_state(const struct crash_enum *e)
     return &e->state;
 }
 
+void crash_enum_hash(struct crash_enum *e, struct crash_hasher *h)
+{
+    e->hasher = h;
+    crash_hasher_set(h, &e->state);
+}
+
 static void put_unit(struct crash_enum *e, size_t unit)
 {
-    crash_disk_set_unit(e->disk, unit, crash_state_version(e->space, &e->state, unit));
+    uint32_t version = crash_state_version(e->space, &e->state, unit);
+    crash_disk_set_unit(e->disk, unit, version);
+    if (e->hasher)
+        crash_hasher_unit(e->hasher, unit, version);
 }
 
 static void put_digit(struct crash_enum *e, const struct digit *d)
@@ -105,6 +115,8 @@ static void put_digit(struct crash_enum *e, const struct digit *d)
     case DIGIT_LENGTH:
         e->state.length = d->value;
         crash_disk_set_length(e->disk, d->value);
+        if (e->hasher)
+            crash_hasher_length(e->hasher, &e->state);
         return;
     }
 }

@@ -64,6 +64,7 @@ struct crash_space {
     const struct history *history;
     const struct sim_disk_model *model;
     uint32_t first_point, last_point; /* crash points it stands for */
+    uint32_t epoch;                   /* first crash point of its epoch */
     struct sim_pages *base;
     uint64_t base_length;     /* durable length of the file */
     uint32_t unit_sectors;    /* 1 or 8 */

@@ -43,8 +43,11 @@ bool crash_state_parse(const struct crash_space *space, const char *text, size_t
 
 /* All states of a space, one step at a time. */
 struct crash_enum;
+struct crash_hasher;
 struct crash_enum *crash_enum_create(const struct crash_space *space, struct crash_disk *disk);
 void crash_enum_destroy(struct crash_enum *e);
+/* From now on keeps the hash (crash_seen.h) in step with the state. */
+void crash_enum_hash(struct crash_enum *e, struct crash_hasher *h);
 /* The state the disk is set to now; the first is the one in which nothing survived. */
 const struct crash_state *crash_enum_state(const struct crash_enum *e);
 /* Rewinds the disk and goes to the next state; false after the last. */
