@@ -407,6 +407,7 @@ static struct crash_space *build_space(struct crash_walk *w, uint32_t first, uin
     s->model = w->model;
     s->first_point = first;
     s->last_point = last;
+    s->epoch = w->point;
     s->base = base;
     s->base_length = base_length;
     s->unit_sectors = w->model->atom == SIM_ATOM_4096 ? SIM_PAGE_SECTORS : 1;
