@@ -8,8 +8,25 @@
 
 #include "simdisk/xalloc.h"
 
-char *id_format(const char *scenario, const char *design, const char *disk, uint64_t schedule, uint64_t seed,
-                bool has_point, uint32_t point, const char *survivors)
+static void print_schedule(FILE *out, const struct sim_schedule *schedule)
+{
+    if (schedule->script) {
+        size_t length = schedule->script_len;
+        while (length && !schedule->script[length - 1])
+            length--;
+        for (size_t i = 0; i < length; i++)
+            fprintf(out, "%s%02x", i ? "" : ":x", schedule->script[i]);
+    } else if (schedule->number == ID_ALL_SCHEDULES) {
+        fputs(":sall", out);
+    } else if (schedule->number != 1) {
+        fprintf(out, ":s%" PRIu64, schedule->number);
+    }
+    if (schedule->seed != 1)
+        fprintf(out, ":seed=%" PRIu64, schedule->seed);
+}
+
+char *id_format_schedule(const char *scenario, const char *design, const char *disk,
+                         const struct sim_schedule *schedule, bool has_point, uint32_t point, const char *survivors)
 {
     char *text = NULL;
     size_t size = 0;
@@ -20,14 +37,18 @@ char *id_format(const char *scenario, const char *design, const char *disk, uint
         else
             fputc(*c, out);
     fprintf(out, ":%s:%s", design, disk);
-    if (schedule != 1)
-        fprintf(out, ":s%" PRIu64, schedule);
-    if (seed != 1)
-        fprintf(out, ":seed=%" PRIu64, seed);
+    print_schedule(out, schedule);
     if (has_point)
         fprintf(out, ":@%" PRIu32 "%s", point, survivors);
     fclose(out);
     return text;
+}
+
+char *id_format(const char *scenario, const char *design, const char *disk, uint64_t schedule, uint64_t seed,
+                bool has_point, uint32_t point, const char *survivors)
+{
+    const struct sim_schedule numbered = {.number = schedule, .seed = seed};
+    return id_format_schedule(scenario, design, disk, &numbered, has_point, point, survivors);
 }
 
 static bool decode(const char *from, size_t length, char *to)
@@ -62,11 +83,28 @@ static bool parse_point(const char *text, struct finding_id *id)
 {
     size_t digits = strspn(text, "0123456789");
     uint64_t point;
-    if (!number(text, digits, &point) || point > UINT32_MAX || (text[digits] && text[digits] != '+' && text[digits] != '/'))
+    if (!number(text, digits, &point) || point > UINT32_MAX ||
+        (text[digits] && text[digits] != '+' && text[digits] != '/'))
         return false;
     id->has_point = true;
     id->point = (uint32_t)point;
     id->survivors = xalloc_check(strdup(text + digits));
+    return true;
+}
+
+static bool parse_script(const char *text, size_t length, struct finding_id *id)
+{
+    if (id->script || !length || length % 2)
+        return false;
+    id->script_len = length / 2;
+    id->script = xmalloc(id->script_len);
+    for (size_t i = 0; i < length; i += 2) {
+        unsigned value;
+        if (!isxdigit((unsigned char)text[i]) || !isxdigit((unsigned char)text[i + 1]) ||
+            sscanf(text + i, "%2x", &value) != 1)
+            return false;
+        id->script[i / 2] = (uint8_t)value;
+    }
     return true;
 }
 
@@ -81,7 +119,13 @@ static bool parse_field(unsigned index, const char *field, size_t length, struct
         return true;
     }
     if (length > 1 && field[0] == 's' && isdigit((unsigned char)field[1]))
-        return number(field + 1, length - 1, &id->schedule);
+        return number(field + 1, length - 1, &id->schedule) && id->schedule != ID_ALL_SCHEDULES;
+    if (length == 4 && !memcmp(field, "sall", 4)) {
+        id->schedule = ID_ALL_SCHEDULES;
+        return true;
+    }
+    if (length > 1 && field[0] == 'x')
+        return parse_script(field + 1, length - 1, id);
     if (length > 5 && !memcmp(field, "seed=", 5))
         return number(field + 5, length - 5, &id->seed);
     return false;
@@ -108,17 +152,23 @@ static bool parse_fields(const char *text, struct finding_id *id)
     return index >= 3;
 }
 
+/* A state belongs to one schedule. */
+static bool is_sound(const struct finding_id *id)
+{
+    return !id->has_point || id->script || id->schedule != ID_ALL_SCHEDULES;
+}
+
 bool id_parse(const char *text, struct finding_id *id, char *why, size_t why_size)
 {
     *id = (struct finding_id){.schedule = 1, .seed = 1};
-    if (parse_fields(text, id)) {
+    if (parse_fields(text, id) && is_sound(id)) {
         if (!id->survivors)
             id->survivors = xalloc_check(strdup(""));
         return true;
     }
     id_free(id);
     snprintf(why, why_size,
-             "'%.80s' is no id; expected scenario:design:disk[:sN][:seed=N]:@point[+survivors], such as "
+             "'%.80s' is no id; expected scenario:design:disk[:sN|:xHEX][:seed=N]:@point[+survivors], such as "
              "cow-partial:v2:ssd:@14+L2",
              text);
     return false;
@@ -128,5 +178,6 @@ void id_free(struct finding_id *id)
 {
     free(id->scenario);
     free(id->survivors);
+    free(id->script);
     *id = (struct finding_id){0};
 }

@@ -1,6 +1,6 @@
 /* id.h: one line that reproduces a finding.
  *
- *     scenario:design:disk[:sN][:seed=N]:@point[+survivors][/picks]
+ *     scenario:design:disk[:sN|:xHEX|:sall][:seed=N]:@point[+survivors][/picks]
  *     cow-partial:v2:ssd:@14+L2+C#2.6
  *
  * Behind the slash: how the power failed again while recovery was writing (judge.h, judge_nested): for each time 1, the
@@ -8,6 +8,9 @@
  *
  * No spaces. The scenario is a library name, or a path (with a slash, or ending in .scn); in it '%', ':' and white space
  * are written %XX. Without ":@..." it names a whole cell.
+ *
+ * The schedule: sN is a numbered one; xHEX a script of choices, two digits each, those at the end that are 0 left out
+ * (x0102: 1, then 2, then always 0; without any it is schedule 1); sall stands for all there are, and names no state.
  */
 #ifndef HARNESS_ID_H
 #define HARNESS_ID_H
@@ -16,17 +19,25 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "simdisk/sim_loop.h"
+
+#define ID_ALL_SCHEDULES 0 /* as a schedule's number */
+
 struct finding_id {
     char *scenario; /* decoded */
     char design[64], disk[64];
-    uint64_t schedule; /* 1 unless named */
-    uint64_t seed;     /* 1 unless named */
+    uint64_t schedule; /* 1 unless named; ID_ALL_SCHEDULES */
+    uint8_t *script;   /* NULL unless the schedule is a script */
+    size_t script_len;
+    uint64_t seed; /* 1 unless named */
     bool has_point;
     uint32_t point;
     char *survivors; /* "+L2+C#2.6" or "" */
 };
 
-/* The caller frees. */
+/* The caller frees. A schedule with a script is named by that. */
+char *id_format_schedule(const char *scenario, const char *design, const char *disk,
+                         const struct sim_schedule *schedule, bool has_point, uint32_t point, const char *survivors);
 char *id_format(const char *scenario, const char *design, const char *disk, uint64_t schedule, uint64_t seed,
                 bool has_point, uint32_t point, const char *survivors);
 /* False with one sentence in why (of at least 200 bytes) if text is no id. */

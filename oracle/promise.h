@@ -100,6 +100,14 @@ enum verdict_class promise_judge_live(const struct promise *p, uint64_t from, ui
 /* May the image have this size after a crash at `when`? */
 bool promise_size_allowed(const struct promise *p, uint64_t when, uint64_t image_bytes);
 
+/* All that the two judgements above, after a crash at `when`, and a second life from there on depend on: two promises
+ * with one digest judge alike (promise_cut'ed or not), whatever the requests' order and positions were. The inverse need
+ * not hold. */
+struct promise_digest {
+    uint64_t half[2];
+};
+struct promise_digest promise_digest(const struct promise *p, uint64_t when);
+
 /* The guest sectors that any request touched, as sorted ranges merged to whole units of unit_sectors (a cluster),
  * clipped to the largest size the image ever had or was asked to have. Returns the count; *ranges is the caller's to
  * free(). */
