@@ -126,7 +126,7 @@ static void explore_space(struct cell *c, struct crash_space *space)
         explore_open(c);
     else if (!c->cut && !c->stopped)
         enumerate(c);
-    finding_settle(&c->findings, space, c->disk, c->judge, &c->recording);
+    finding_settle(&c->findings, space, c->disk, c->judge, &c->recording, true);
 }
 
 static void explore(struct cell *c)
@@ -332,7 +332,7 @@ int cell_repro(const struct scenario *s, const struct qed_design *design, const 
     crash_state_apply(space, &state, c.disk);
     judge_force(c.judge, picks, pick_count);
     judge_one(&c, &state);
-    finding_settle(&c.findings, space, c.disk, c.judge, &c.recording);
+    finding_settle(&c.findings, space, c.disk, c.judge, &c.recording, false);
     ret = put(&c, store, unsafe, err);
     crash_state_free(&state);
     crash_space_free(space);

@@ -5,16 +5,21 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "harness/minimal.h"
 #include "harness/story.h"
 #include "simdisk/xalloc.h"
 
+static void free_finding(struct finding *f)
+{
+    free(f->text);
+    free(f->story);
+    crash_state_free(&f->state);
+}
+
 void finding_set_free(struct finding_set *set)
 {
-    for (size_t i = 0; i < set->count; i++) {
-        free(set->items[i].text);
-        free(set->items[i].story);
-        crash_state_free(&set->items[i].state);
-    }
+    for (size_t i = 0; i < set->count; i++)
+        free_finding(&set->items[i]);
     free(set->items);
     *set = (struct finding_set){0};
 }
@@ -201,7 +206,8 @@ static char *survivors_text(const struct crash_space *space, const struct findin
     return text;
 }
 
-bool finding_parse_picks(const char *survivors, size_t *survivors_length, uint32_t picks[JUDGE_MAX_PICKS], unsigned *count)
+bool finding_parse_picks(const char *survivors, size_t *survivors_length, uint32_t picks[JUDGE_MAX_PICKS],
+                         unsigned *count)
 {
     const char *slash = strchr(survivors, '/');
     *survivors_length = slash ? (size_t)(slash - survivors) : strlen(survivors);
@@ -217,28 +223,144 @@ bool finding_parse_picks(const char *survivors, size_t *survivors_length, uint32
     return true;
 }
 
-void finding_settle(struct finding_set *set, const struct crash_space *space, struct crash_disk *disk,
-                    struct judge *judge, const struct recording *recording)
+/* Runs the witness once more, for its words. */
+static void tell(struct finding *f, const struct minimal *m, const struct recording *recording)
 {
+    struct retell r = {.f = f, .space = m->space, .cluster_sectors = judge_cluster_sectors(m->judge)};
+    crash_disk_rewind(m->disk, 0);
+    crash_state_apply(m->space, &f->state, m->disk);
+    judge_explain(m->judge, true);
+    judge_force(m->judge, f->picks, f->pick_count);
+    judge_state(m->judge, m->disk, f->when, retell_violation, &r);
+    judge_force(m->judge, NULL, 0);
+    judge_explain(m->judge, false);
+    free(f->text);
+    free(f->story);
+    f->text = survivors_text(m->space, f);
+    f->story = story_tell(f, m->space, recording);
+}
+
+/* The witness is this state of this space now. */
+static void move_witness(struct finding *f, const struct minimal *m, const struct minimal_shown *shown)
+{
+    struct violation v = {.class = f->key.class,
+                          .guest_sector = shown->guest_sector,
+                          .image_sector = shown->image_sector,
+                          .second_life = shown->second_life,
+                          .picks = shown->picks,
+                          .pick_count = shown->pick_count};
+    f->key = key_of(m->space, &f->state, judge_cluster_sectors(m->judge), &v);
+    f->survivors = crash_state_survivors(m->space, &f->state);
+    f->when = crash_state_when(m->space, &f->state);
+    f->second_life = v.second_life;
+    f->guest_sector = v.guest_sector;
+    f->pick_count = v.pick_count;
+    memcpy(f->picks, v.picks, v.pick_count * sizeof(*v.picks));
+}
+
+static bool is_empty(const struct crash_space *s, const struct crash_state *st)
+{
+    return crash_state_survivors(s, st) == s->prefix_ops;
+}
+
+/* As few survivors as possible, and the missing order read off what is left. Returns the space the witness is in, if it
+ * is another one. */
+static struct crash_space *minimize(struct finding *f, struct minimal *m)
+{
+    struct minimal_target target = {.class = f->key.class,
+                                    .cluster = f->key.cluster,
+                                    .second_life = f->second_life,
+                                    .nested = f->pick_count > 0,
+                                    .guest_sector = f->guest_sector};
+    struct minimal_shown shown;
+    struct crash_space *moved = NULL, *shorter = NULL;
+    if (!minimal_state(m, &f->state, &target, &shown))
+        return NULL; /* cannot be: it was seen */
+    while (is_empty(m->space, &f->state) && (shorter = minimal_shorter_prefix(m->space))) {
+        const struct crash_space *here = m->space;
+        struct crash_state nothing;
+        struct minimal_shown now;
+        crash_state_init(&nothing, shorter);
+        minimal_load(m, shorter);
+        if (!minimal_shows(m, &nothing, &target, &now)) {
+            minimal_load(m, here);
+            crash_state_free(&nothing);
+            break;
+        }
+        crash_state_free(&f->state);
+        f->state = nothing;
+        shown = now;
+        crash_space_free(moved);
+        moved = shorter;
+    }
+    if (shorter != moved)
+        crash_space_free(shorter);
+    move_witness(f, m, &shown);
+    return moved;
+}
+
+/* Of two witnesses of one finding. */
+static bool smaller(const struct finding *a, const struct finding *b)
+{
+    if (a->second_life != b->second_life)
+        return b->second_life;
+    if (a->pick_count != b->pick_count)
+        return a->pick_count < b->pick_count;
+    if (a->survivors != b->survivors)
+        return a->survivors < b->survivors;
+    if (a->when != b->when)
+        return a->when < b->when;
+    int order = strcmp(a->text, b->text);
+    return order ? order < 0 : a->guest_sector < b->guest_sector;
+}
+
+static void swap_findings(struct finding *a, struct finding *b)
+{
+    struct finding swap = *a;
+    *a = *b;
+    *b = swap;
+}
+
+/* Findings that have come to be equal are one. */
+static void merge(struct finding_set *set)
+{
+    for (size_t i = 0; i < set->count; i++)
+        for (size_t k = i + 1; k < set->count;) {
+            struct finding *f = &set->items[i], *g = &set->items[k];
+            if (find(set, &g->key) != f) {
+                k++;
+                continue;
+            }
+            uint64_t states = f->states > g->states ? f->states : g->states;
+            if (smaller(g, f))
+                swap_findings(f, g);
+            f->states = states;
+            free_finding(g);
+            *g = set->items[--set->count];
+        }
+}
+
+void finding_settle(struct finding_set *set, const struct crash_space *space, struct crash_disk *disk,
+                    struct judge *judge, const struct recording *recording, bool minimal)
+{
+    struct judge_counts counts = *judge_count(judge);
+    struct minimal m = {.judge = judge, .disk = disk};
     for (size_t i = 0; i < set->count; i++) {
         struct finding *f = &set->items[i];
         if (!f->fresh)
             continue;
-        crash_disk_rewind(disk, 0);
-        crash_state_apply(space, &f->state, disk);
-        struct retell r = {.f = f, .space = space, .cluster_sectors = judge_cluster_sectors(judge)};
-        judge_explain(judge, true);
-        judge_force(judge, f->picks, f->pick_count);
-        judge_state(judge, disk, f->when, retell_violation, &r);
-        judge_force(judge, NULL, 0);
-        judge_explain(judge, false);
-        crash_disk_rewind(disk, 0);
-        free(f->text);
-        free(f->story);
-        f->text = survivors_text(space, f);
-        f->story = story_tell(f, space, recording);
+        if (m.space != space)
+            minimal_load(&m, space);
+        struct crash_space *moved = minimal ? minimize(f, &m) : NULL;
+        tell(f, &m, recording);
         f->fresh = false;
+        crash_space_free(moved);
+        if (moved)
+            m.space = NULL;
     }
+    if (minimal)
+        merge(set);
+    judge_count_back(judge, &counts);
 }
 
 static int compare(const void *a, const void *b)

@@ -2,7 +2,7 @@
  *
  * A space of crash states holds one bug thousands of times. A *finding* is one per (class, guest cluster, missing order);
  * it keeps the smallest crash state seen that shows it (its witness), in a total order, so that the result does not depend
- * on the order in which states were judged.
+ * on the order in which states were judged. Then everything is taken from it that is not needed (minimal.h).
  *
  * The *missing order* is read off the state: the update that survived without what it depends on ("cow_write before
  * l2_update").
@@ -52,11 +52,14 @@ void finding_set_free(struct finding_set *set);
 /* Takes note of a violation shown by this state. */
 void finding_add(struct finding_set *set, const struct crash_space *space, const struct crash_state *state,
                  uint32_t cluster_sectors, const struct violation *v);
-/* The space is about to go: makes texts of the witnesses that lie in it. judge: with the disk loaded with the space. */
+/* The space is about to go: takes from the witnesses that lie in it what they do not need (if minimal), reads the missing
+ * order off what is left, joins findings that are equal now (states: of the larger), and makes texts. What this takes
+ * does not count among the judge's executions. The disk may be loaded with another space afterwards. */
 void finding_settle(struct finding_set *set, const struct crash_space *space, struct crash_disk *disk,
-                    struct judge *judge, const struct recording *recording);
+                    struct judge *judge, const struct recording *recording, bool minimal);
 /* "+L2/1.0.2" -> the length of "+L2", and the picks behind the slash. False if they are none. */
-bool finding_parse_picks(const char *survivors, size_t *survivors_length, uint32_t picks[JUDGE_MAX_PICKS], unsigned *count);
+bool finding_parse_picks(const char *survivors, size_t *survivors_length, uint32_t picks[JUDGE_MAX_PICKS],
+                         unsigned *count);
 /* By class, cluster (none last), missing order. */
 void finding_sort(struct finding_set *set);
 /* "cow_write before l2_update"; "" when nothing is known. */

@@ -140,6 +140,11 @@ const struct judge_counts *judge_count(const struct judge *j)
     return &j->counts;
 }
 
+void judge_count_back(struct judge *j, const struct judge_counts *counts)
+{
+    j->counts = *counts;
+}
+
 uint32_t judge_cluster_sectors(const struct judge *j)
 {
     return j->cluster_sectors;

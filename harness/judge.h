@@ -73,6 +73,8 @@ bool judge_space(struct judge *j, struct explorer *x, struct crash_disk *disk, v
 /* Open, check, every touched sector, without second life: what a benchmark of bare states measures. */
 void judge_state_once(struct judge *j, struct crash_disk *disk, uint32_t when, violation_fn *report, void *opaque);
 const struct judge_counts *judge_count(const struct judge *j);
+/* What was judged since then does not count. */
+void judge_count_back(struct judge *j, const struct judge_counts *counts);
 uint32_t judge_cluster_sectors(const struct judge *j);
 /* Times the judge's memory had to come from malloc. */
 uint64_t judge_allocations(const struct judge *j);
