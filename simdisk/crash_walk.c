@@ -103,21 +103,24 @@ static void cover_completed_before(struct crash_walk *w, uint32_t submitted)
     w->pending_count = kept;
 }
 
-/* Never older than durable: an abandoned write is gone where a later one was covered. */
+/* Never older than durable: an abandoned write is gone where a later write or cut was covered. */
 static bool hidden_by_covering(const struct crash_walk *w, const struct hist_op *op, uint64_t from, uint64_t to)
 {
     for (size_t i = 0; i < w->covering_count; i++) {
         const struct hist_op *c = &w->h->ops[w->covering[i]];
-        if (c->done > op->done && c->kind == HIST_WRITE && c->offset_bytes <= from && op_end(c) >= to)
+        if (c->done <= op->done)
+            continue;
+        if (c->kind == HIST_RESIZE ? c->length_bytes <= from : c->offset_bytes <= from && op_end(c) >= to)
             return true;
     }
     return false;
 }
 
+/* It is pages that count as clean; the file's length is none. */
 static void abandon_completed_before(struct crash_walk *w, uint32_t submitted)
 {
     for (size_t i = 0; i < w->pending_count; i++)
-        if (w->h->ops[w->pending[i].op].done < submitted)
+        if (w->h->ops[w->pending[i].op].done < submitted && w->h->ops[w->pending[i].op].kind == HIST_WRITE)
             w->pending[i].abandoned = true;
 }
 
@@ -188,15 +191,16 @@ static uint32_t version_when(const struct builder *b, const struct hist_op *op)
     return when < b->fixed_when ? b->fixed_when : when;
 }
 
-/* The range of bytes an operation changes: of a cut, what the file had beyond. */
-static void op_range(const struct builder *b, const struct hist_op *op, uint64_t *from, uint64_t *to)
+/* The range of bytes an operation changes: of a cut, what the file may have had beyond. */
+static void op_range(const struct builder *b, size_t order, uint64_t *from, uint64_t *to)
 {
+    const struct hist_op *op = &b->walk->h->ops[b->ops[order]];
     *from = op->offset_bytes;
     *to = op->offset_bytes + op->length_bytes;
     if (op->kind == HIST_RESIZE) {
         uint64_t reach = b->space->base_length;
-        for (size_t i = 0; i < b->op_count; i++)
-            if (b->walk->h->ops[b->ops[i]].kind == HIST_WRITE && op_end(&b->walk->h->ops[b->ops[i]]) > reach)
+        for (size_t i = 0; i < order; i++)
+            if (op_end(&b->walk->h->ops[b->ops[i]]) > reach)
                 reach = op_end(&b->walk->h->ops[b->ops[i]]);
         *from = op->length_bytes;
         *to = reach > op->length_bytes ? reach : op->length_bytes;
@@ -207,7 +211,7 @@ static void add_atom(struct builder *b, size_t order, const struct hist_op *op)
 {
     struct crash_space *s = b->space;
     uint64_t from, to;
-    op_range(b, op, &from, &to);
+    op_range(b, order, &from, &to);
     bool cut = op->kind == HIST_RESIZE && to > from;
     uint64_t end = op_end(op) > b->floor_length && !b->own_length ? op_end(op) : 0;
     if (op->kind == HIST_RESIZE && !cut && !end)
@@ -230,7 +234,7 @@ static void collect_pieces(struct builder *b)
         if (op->kind == HIST_RESIZE || b->walk->model->atom == SIM_ATOM_WRITE)
             add_atom(b, i, op);
         uint64_t from, to;
-        op_range(b, op, &from, &to);
+        op_range(b, i, &from, &to);
         for (uint64_t unit = from / unit_bytes; unit * unit_bytes < to; unit++) {
             if (hidden_by_covering(b->walk, op, unit * unit_bytes, (unit + 1) * unit_bytes))
                 continue;
@@ -248,17 +252,24 @@ static uint8_t *new_buffer(struct crash_space *s, size_t size)
     return s->buffers[s->buffer_count++] = xmalloc(size);
 }
 
-/* The unit's contents after the operation, over what it held before. */
-static const uint8_t *piece_contents(struct builder *b, const struct hist_op *op, uint64_t unit, const uint8_t *before)
+static bool covers_unit(const struct hist_op *op, uint64_t unit, uint64_t unit_bytes)
 {
+    return op->kind == HIST_WRITE && op->offset_bytes <= unit * unit_bytes && op_end(op) >= (unit + 1) * unit_bytes;
+}
+
+/* The unit's contents after the operation, over what it held before. */
+static const uint8_t *piece_contents(struct builder *b, const struct piece *piece, const uint8_t *before)
+{
+    const struct hist_op *op = &b->walk->h->ops[piece->op];
+    uint64_t unit = piece->unit;
     size_t unit_bytes = (size_t)b->space->unit_sectors * BLK_SECTOR_BYTES;
     uint64_t start = unit * unit_bytes;
-    if (op->kind == HIST_WRITE && start >= op->offset_bytes && start + unit_bytes <= op_end(op))
+    if (covers_unit(op, unit, unit_bytes))
         return op->data + (start - op->offset_bytes);
     uint8_t *copy = new_buffer(b->space, unit_bytes);
     memcpy(copy, before, unit_bytes);
     uint64_t from, to;
-    op_range(b, op, &from, &to);
+    op_range(b, piece->order, &from, &to);
     uint64_t lo = from > start ? from - start : 0;
     uint64_t hi = to < start + unit_bytes ? to - start : unit_bytes;
     if (op->kind == HIST_WRITE)
@@ -317,15 +328,19 @@ static void build_unit(struct builder *b, const struct piece *pieces, size_t cou
     push_version(s,
                  &(struct crash_version){.data = base, .op = HIST_NEVER, .when = durable_when, .atom = CRASH_NO_ATOM});
     const uint8_t *before = base;
+    uint32_t before_when = durable_when;
     uint64_t reach = 0;
     for (size_t i = 0; i < count; i++) {
         const struct hist_op *op = &b->walk->h->ops[pieces[i].op];
         struct crash_version v = {.op = pieces[i].op,
                                   .when = version_when(b, op),
                                   .atom = b->atom_of[pieces[i].order],
-                                  .data = piece_contents(b, op, unit_index, before),
+                                  .data = piece_contents(b, &pieces[i], before),
                                   .end_bytes = piece_end(b, op, unit_index, reach)};
+        if (!covers_unit(op, unit_index, unit_bytes) && v.when < before_when)
+            v.when = before_when; /* it shows what was there before it */
         before = v.data;
+        before_when = v.when;
         reach = v.end_bytes;
         if (collapses(s, &unit, &v))
             continue;
