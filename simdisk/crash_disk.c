@@ -615,10 +615,14 @@ static uint64_t shortest_own_length(const struct crash_disk *d)
     return s->length_count > 1 && s->lengths[1].bytes < s->lengths[0].bytes ? s->lengths[1].bytes : s->lengths[0].bytes;
 }
 
+static void know_own_length(struct crash_disk *d, uint64_t end_bytes)
+{
+    if (d->space->lengths && !d->length.resolved && end_bytes > shortest_own_length(d))
+        resolve_own_length(d);
+}
+
 static void resolve_range(struct crash_disk *d, uint64_t first, uint64_t end)
 {
-    if (d->space->lengths && !d->length.resolved && end * BLK_SECTOR_BYTES > shortest_own_length(d))
-        resolve_own_length(d);
     for (uint64_t sector = first; sector < end && sector / SIM_PAGE_SECTORS < d->page_count;) {
         if (d->pages[sector / SIM_PAGE_SECTORS].units == NO_UNITS) {
             sector = (sector / SIM_PAGE_SECTORS + 1) * SIM_PAGE_SECTORS;
@@ -658,9 +662,10 @@ static void disk_readv(struct blockdev *blk, uint64_t offset, const struct iovec
                        void *opaque)
 {
     struct crash_disk *d = (struct crash_disk *)blk;
-    uint64_t limit = readable_length(d);
     for (int i = 0; i < niov; i++) {
         size_t length = iov[i].iov_len;
+        know_own_length(d, offset + length);
+        uint64_t limit = readable_length(d);
         size_t inside = offset >= limit ? 0 : limit - offset < length ? (size_t)(limit - offset) : length;
         if (inside) {
             uint64_t first = offset / BLK_SECTOR_BYTES,
@@ -669,7 +674,7 @@ static void disk_readv(struct blockdev *blk, uint64_t offset, const struct iovec
             if (d->chooser && !reading_table(d))
                 use_sectors(d, first, end);
         }
-        if (d->chooser && d->space->lengths) { /* is it hidden? */
+        if (d->chooser && !d->space->history->fixed_size) { /* is it hidden, could it have persisted? */
             for (uint64_t at = offset; at < offset + length; at += BLK_SECTOR_BYTES)
                 compare_length(d, at + BLK_SECTOR_BYTES);
         }
