@@ -24,6 +24,10 @@ UNIT_SRCS := $(sort $(shell grep -lw -e '^int main' -e '^main' $(UNIT_ALL) /dev/
 # Files without a main are helpers. They go into an archive, so a test links only those it uses.
 HELPER_SRCS := $(filter-out $(UNIT_SRCS),$(UNIT_ALL))
 UNIT_BINS := $(UNIT_SRCS:tests/unit/%.c=$(BUILD)/tests/%)
+BENCH_ALL := $(sort $(wildcard tests/bench/*.c))
+BENCH_SRCS := $(sort $(shell grep -lw -e '^int main' $(BENCH_ALL) /dev/null))
+BENCH_HELPERS := $(filter-out $(BENCH_SRCS),$(BENCH_ALL))
+BENCH_BINS := $(BENCH_SRCS:tests/bench/%.c=$(BUILD)/bench/%)
 SCRIPTS := $(sort $(filter-out %/lib.sh,$(wildcard tests/lint/*.sh tests/cli/*.sh tests/interop/*.sh)))
 STYLED = $(sort $(wildcard $(addsuffix /*.[ch],$(ROOMS) tests/unit tests/fuzz tests/bench tests/canaries)))
 
@@ -37,6 +41,7 @@ DEPS_TEST := libcmocka-dev sqlite3
 DEPS_LINT := clang clang-format clang-tidy cppcheck
 # Wanted, not needed: the tests that use them skip, with a reason, where they are missing.
 DEPS_WANTED := qemu-utils
+DEPS_BENCH := qemu-utils gnuplot-nox
 
 .PHONY: help all tests deps deps-build deps-lint matrix test run-tests lint lint-includes lint-format lint-tidy \
         lint-cppcheck format coverage asan test-compilers bench install clean FORCE
@@ -111,8 +116,10 @@ test-compilers: ## gcc and clang both build without a warning and give the same 
 	    r=$$?; [ $$r -le 1 ] || { echo "build-$$c/qedcrash matrix: exit $$r"; exit 1; }; done
 	@cmp build-gcc/matrix.json build-clang/matrix.json && echo "gcc and clang: same matrix"
 
-bench: all ## the benchmarks
-	@for b in $(sort $(wildcard tests/bench/*.sh)); do QEDCRASH=$(BUILD)/qedcrash $$b || exit 1; done
+bench: ## the benchmarks, some three minutes: a table, $(BUILD)/bench/bench.json, $(BUILD)/bench/*.svg
+	@.ci/deps $(DEPS_BUILD) --wanted $(DEPS_BENCH)
+	@$(MAKE) --no-print-directory all $(BENCH_BINS)
+	@BUILD=$(BUILD) QEDCRASH=$(BUILD)/qedcrash tests/bench/bench.sh
 
 install: all ## install under $(DESTDIR)$(PREFIX)
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/qedcrash/scenarios
@@ -154,9 +161,13 @@ $(BUILD)/qedcrash: $(MAIN:%.c=$(BUILD)/%.o) $(BUILD)/libqedcrash.a
 $(UNIT_BINS): $(BUILD)/tests/%: $(BUILD)/tests/unit/%.o $(BUILD)/tests/libhelpers.a $(BUILD)/libqedcrash.a
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka $(LIBS)
 
+$(BENCH_BINS): $(BUILD)/bench/%: $(BUILD)/tests/bench/%.o $(BENCH_HELPERS:%.c=$(BUILD)/%.o) $(BUILD)/libqedcrash.a
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
+
 compile_commands.json: Makefile FORCE ## for clangd and other tools
-	@printf '%s\n' $(SRCS) $(UNIT_ALL) | awk -v dir="$(CURDIR)" -v cmd='$(COMPILE)' 'BEGIN { printf "[" } \
+	@printf '%s\n' $(SRCS) $(UNIT_ALL) $(BENCH_ALL) | awk -v dir="$(CURDIR)" -v cmd='$(COMPILE)' 'BEGIN { printf "[" } \
 	    { printf "%s\n{\"directory\": \"%s\", \"file\": \"%s\", \"command\": \"%s -c %s\"}", (NR > 1 ? "," : ""), \
 	      dir, $$1, cmd, $$1 } END { print "\n]" }' >$@
 
--include $(SRCS:%.c=$(BUILD)/%.d) $(UNIT_ALL:%.c=$(BUILD)/%.d)
+-include $(SRCS:%.c=$(BUILD)/%.d) $(UNIT_ALL:%.c=$(BUILD)/%.d) $(BENCH_ALL:%.c=$(BUILD)/%.d)

@@ -50,7 +50,8 @@ void crash_enum_destroy(struct crash_enum *e);
 void crash_enum_hash(struct crash_enum *e, struct crash_hasher *h);
 /* The state the disk is set to now; the first is the one in which nothing survived. */
 const struct crash_state *crash_enum_state(const struct crash_enum *e);
-/* Rewinds the disk and goes to the next state; false after the last. */
+/* Rewinds the disk and goes to the next state; false after the last. Called again after that, it goes through all of
+ * them once more, back the way it came. */
 bool crash_enum_next(struct crash_enum *e);
 
 #endif
