@@ -71,9 +71,22 @@ bool qed_table_next_piece(const struct qed *q, const struct qed_table *t, uint64
     return true;
 }
 
+#define SECTOR_ENTRIES (BLK_SECTOR_BYTES / 8)
+
+/* Most sectors of most tables are: memcmp sees that at a glance. */
+static bool zero_sector(const uint64_t *entries)
+{
+    return !entries[0] && !memcmp(entries, entries + 1, BLK_SECTOR_BYTES - 8);
+}
+
+/* Whole sectors. */
 void qed_table_decode(struct qed_table *t, uint64_t at_byte, size_t bytes)
 {
     size_t lo = at_byte / 8, hi = lo + bytes / 8;
+    while (lo < hi && zero_sector(t->entries + lo))
+        lo += SECTOR_ENTRIES;
+    while (lo < hi && zero_sector(t->entries + hi - SECTOR_ENTRIES))
+        hi -= SECTOR_ENTRIES;
     for (size_t i = lo; i < hi; i++)
         t->entries[i] = le64toh(t->entries[i]);
     while (lo < hi && !t->entries[lo])

@@ -82,6 +82,7 @@ struct judge *judge_create(const struct recording *recording, const struct qed_d
     j->design = design;
     j->pool = xalloc_check(qed_pool_create());
     j->walk = xalloc_check(walk_create());
+    walk_silent(j->walk, true);
     run_backing_init(&j->backing, recording->scenario, NULL);
     j->cluster_sectors = recording->scenario->cluster_bytes / SECTOR;
     j->range_count = promise_touched(recording->promise, j->cluster_sectors, &j->ranges);
@@ -117,6 +118,7 @@ void judge_destroy(struct judge *j)
 void judge_explain(struct judge *j, bool on)
 {
     j->explain = on;
+    walk_silent(j->walk, !on);
 }
 
 void judge_second_life(struct judge *j, bool on)
@@ -384,9 +386,13 @@ static bool judge_sector(struct judge *j, struct qed *q, uint64_t sector, const 
 
 static void judge_unreadable(struct judge *j, struct qed *q, uint64_t sector, int ret, bool second)
 {
-    char detail[96];
-    snprintf(detail, sizeof(detail), "it cannot be read (%s): its entry names no place in the file", strerror(-ret));
-    report(j, q, VERDICT_CORRUPT, sector, second, false, detail);
+    const char *what = "it cannot be read: its entry names no place in the file";
+    if (j->explain) {
+        snprintf(j->what, sizeof(j->what), "it cannot be read (%s): its entry names no place in the file",
+                 strerror(-ret));
+        what = j->what;
+    }
+    report(j, q, VERDICT_CORRUPT, sector, second, false, what);
 }
 
 /* Reads [first, first+count) and judges it; j->right says of which sectors nothing is wrong. True if any is right. */

@@ -22,12 +22,13 @@
 #define PIECE_BYTES       65536u
 #define FIRST_PIECE_BYTES BLK_SECTOR_BYTES
 #define ENTRY_BYTES       8u
-#define ENTRIES_PER_GROUP 8u
+#define ENTRIES_PER_GROUP (BLK_SECTOR_BYTES / ENTRY_BYTES)
 
 struct walk {
     uint64_t *named;       /* a bit per cluster of the file */
     size_t named_capacity; /* in words */
     uint8_t l1_piece[PIECE_BYTES], l2_piece[PIECE_BYTES];
+    bool silent;
 
     /* The image being walked. */
     struct blockdev *dev;
@@ -52,12 +53,17 @@ void walk_destroy(struct walk *w)
     free(w);
 }
 
+void walk_silent(struct walk *w, bool on)
+{
+    w->silent = on;
+}
+
 /* Only the first fault is put into words: on a broken image formatting would dwarf the walk. */
 static __attribute__((format(printf, 2, 3))) void say_fault(struct walk *w, const char *format, ...)
 {
     va_list args;
 
-    if (w->result->first_fault[0])
+    if (w->silent || w->result->first_fault[0])
         return;
     va_start(args, format);
     vsnprintf(w->result->first_fault, sizeof(w->result->first_fault), format, args);
@@ -250,7 +256,7 @@ static __attribute__((noinline)) void say_entry_fault(struct walk *w, const stru
 {
     char place[64];
 
-    if (w->result->first_fault[0])
+    if (w->silent || w->result->first_fault[0])
         return;
     describe_place(at, place, sizeof(place));
     say_fault(w, "%s (0x%" PRIx64 ") %s", place, entry, what);
@@ -300,13 +306,10 @@ static int visit_data(struct walk *w, const struct place *at, uint64_t entry)
     return 0;
 }
 
-/* Most of most tables is 0, and that is what a walk's time goes into: eight entries at a glance. */
+/* Most of most tables is 0, and that is what a walk's time goes into: a sector at a glance. */
 static inline bool is_zero_group(const uint8_t *bytes)
 {
-    uint64_t words[ENTRIES_PER_GROUP];
-
-    memcpy(words, bytes, sizeof(words));
-    return ((words[0] | words[1]) | (words[2] | words[3]) | (words[4] | words[5]) | (words[6] | words[7])) == 0;
+    return !bytes[0] && !memcmp(bytes, bytes + 1, BLK_SECTOR_BYTES - 1);
 }
 
 /* The entries other than 0 of one piece, which is whole sectors. `first_index` is that of its first entry. */

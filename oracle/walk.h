@@ -33,6 +33,8 @@ struct walk_result {
 struct walk; /* scratch memory, reused from image to image: no allocation once warm */
 struct walk *walk_create(void);
 void walk_destroy(struct walk *w);
+/* Leaves first_fault empty: for who walks many broken images and asks for words only in the end. Default: off. */
+void walk_silent(struct walk *w, bool on);
 
 /* 0; -EINVAL if the header cannot be made sense of as specified in section 3 of the specification (first_fault says
  * why);

@@ -1,8 +1,67 @@
 /* run_backing.c: the backing file of a scenario, and the host that resolves its name. */
 #include <errno.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "scenarios/runner.h"
+#include "simdisk/iov.h"
+
+/* --- the device that completes inline: recovery opens it once per crash state, so opening it allocates nothing ---- */
+
+static const struct run_backing *owner(const struct blockdev *dev)
+{
+    return (const struct run_backing *)((const char *)dev - offsetof(struct run_backing, inline_dev));
+}
+
+static void inline_readv(struct blockdev *dev, uint64_t offset, const struct iovec *iov, int niov, blk_done *done,
+                         void *opaque)
+{
+    sim_iov_from_pages(owner(dev)->pages, offset, iov, niov);
+    done(opaque, 0);
+}
+
+static void inline_writev(struct blockdev *dev, uint64_t offset, const struct iovec *iov, int niov, blk_done *done,
+                          void *opaque)
+{
+    (void)dev;
+    (void)offset;
+    (void)iov;
+    (void)niov;
+    done(opaque, -EACCES);
+}
+
+static void inline_flush(struct blockdev *dev, blk_done *done, void *opaque)
+{
+    (void)dev;
+    done(opaque, 0);
+}
+
+static int inline_length(struct blockdev *dev, uint64_t unit_bytes, uint64_t *length_bytes)
+{
+    *length_bytes = owner(dev)->length_bytes & ~(unit_bytes - 1);
+    return 0;
+}
+
+static uint64_t inline_next_data(struct blockdev *dev, uint64_t offset, uint64_t end)
+{
+    return sim_pages_next_data(owner(dev)->pages, offset, end);
+}
+
+static void inline_close(struct blockdev *dev)
+{
+    (void)dev;
+}
+
+static const struct blockdev_ops inline_ops = {
+    .readv = inline_readv,
+    .writev = inline_writev,
+    .flush = inline_flush,
+    .length = inline_length,
+    .next_data = inline_next_data,
+    .close = inline_close,
+};
+
+/* --- the host ------------------------------------------------------------------------------------------------------ */
 
 static int backing_open(struct qed_backing_host *host, const char *name, struct blockdev **dev, struct qed_error *err)
 {
@@ -15,8 +74,8 @@ static int backing_open(struct qed_backing_host *host, const char *name, struct 
                      b->pages ? "only '" RUN_BACKING_NAME "'" : "none");
         return -ENOENT;
     }
-    *dev = b->loop ? mem_disk_create_async(b->loop, b->pages, b->length_bytes, true)
-                   : mem_disk_create(b->pages, b->length_bytes, true);
+    b->inline_dev.ops = &inline_ops;
+    *dev = b->loop ? mem_disk_create_async(b->loop, b->pages, b->length_bytes, true) : &b->inline_dev;
     return 0;
 }
 

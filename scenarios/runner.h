@@ -46,7 +46,8 @@ struct run_backing {
     struct qed_backing_host host;
     struct sim_pages *pages; /* NULL: no backing file */
     uint64_t length_bytes;
-    struct sim_loop *loop; /* NULL: completes inline */
+    struct sim_loop *loop;      /* NULL: completes inline */
+    struct blockdev inline_dev; /* then all opens share this one, which keeps nothing of its own */
 };
 /* Tagged (or zero) contents as the scenario says. `loop` may be NULL. */
 void run_backing_init(struct run_backing *b, const struct scenario *s, struct sim_loop *loop);

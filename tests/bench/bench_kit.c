@@ -153,7 +153,10 @@ void bench_say(const struct bench_number *n)
     FILE *out = xalloc_check(fmemopen(text, sizeof(text), "w"));
     print_value(out, n->value);
     fclose(out);
-    printf("%12s %-14s %s%s%s\n", text, n->unit, n->met < 0 ? "" : n->met ? "ok      " : "MISSED  ",
+    printf("%12s %-14s %s%s%s\n", text, n->unit,
+           n->met < 0 ? ""
+           : n->met   ? "ok      "
+                      : "MISSED  ",
            n->target ? "target " : "", n->target ? n->target : "");
     printf("      %s\n", n->how);
     fflush(stdout);

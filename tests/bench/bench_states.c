@@ -316,7 +316,8 @@ static void bench_geometry(const struct geometry *g, const char *path, double se
 
 int main(int argc, char **argv)
 {
-    static const struct geometry geometries[] = {{"4K/2", NULL, 200000, true}, {"64K/4", default_geometry, 10000, true}};
+    static const struct geometry geometries[] = {{"4K/2", NULL, 200000, true},
+                                                 {"64K/4", default_geometry, 10000, true}};
     const char *path = NULL, *dir = NULL;
     double seconds = 2;
     for (int i = 1; i < argc; i++)
