@@ -5,8 +5,10 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "harness/determinism.h"
 #include "harness/finding.h"
 #include "harness/id.h"
+#include "harness/schedules.h"
 #include "simdisk/xalloc.h"
 
 struct cell {
@@ -14,8 +16,11 @@ struct cell {
     const struct qed_design *design;
     const struct sim_disk_model *disk_model;
     const struct cell_options *options;
+    struct sim_schedule schedule; /* of the recording */
     struct recording recording;
     struct judge *judge;
+    struct judge_counts counts; /* of the judges before this one */
+    struct schedules *all;      /* NULL unless every schedule is run */
     struct crash_disk *disk;
     struct explorer *explorer;
     struct finding_set findings;
@@ -26,30 +31,73 @@ struct cell {
     bool cut, stopped;
 };
 
-static int cell_open(struct cell *c, struct scn_error *err)
+/* Records once more and compares, if this is one of the runs chosen for that. */
+static int check_determinism(struct cell *c, const struct run_options *run, struct scn_error *err)
 {
-    struct run_options run = {.design = c->design, .disk = c->disk_model};
-    run.schedule.number = c->options->schedule;
-    run.schedule.seed = c->options->seed;
+    char *id = id_format(c->options->id_scenario, c->design->name, c->disk_model->name, c->options->schedule,
+                         c->options->seed, false, 0, "");
+    bool due = c->options->twice || determinism_due(id);
+    free(id);
+    if (!due || (c->all && schedules_run(c->all)))
+        return 0;
+    struct recording again;
+    int ret = scenario_record(c->scenario, run, &again, err);
+    if (ret)
+        return ret;
+    if (!determinism_equal(&c->recording, &again, err->text, sizeof(err->text)))
+        ret = -ENOTRECOVERABLE;
+    recording_free(&again);
+    return ret;
+}
+
+static int cell_record(struct cell *c, struct scn_error *err)
+{
+    struct run_options run = {.design = c->design, .disk = c->disk_model, .schedule = c->schedule};
     int ret = scenario_record(c->scenario, &run, &c->recording, err);
     if (ret)
         return ret;
+    ret = check_determinism(c, &run, err);
+    if (ret) {
+        recording_free(&c->recording);
+        return ret;
+    }
     c->judge = judge_create(&c->recording, c->design);
     judge_nested(c->judge, (unsigned)(c->options->nested < 8 ? c->options->nested : 8));
+    return 0;
+}
+
+static void cell_forget(struct cell *c)
+{
+    if (c->judge) {
+        const struct judge_counts *n = judge_count(c->judge);
+        c->counts.executions += n->executions;
+        c->counts.scanned += n->scanned;
+        c->counts.leaky += n->leaky;
+    }
+    judge_destroy(c->judge);
+    c->judge = NULL;
+    recording_free(&c->recording);
+}
+
+static void cell_open(struct cell *c)
+{
+    c->schedule = (struct sim_schedule){.number = c->options->schedule,
+                                        .seed = c->options->seed,
+                                        .script = c->options->script,
+                                        .script_len = c->options->script_len};
     c->disk = crash_disk_create();
     c->explorer = explorer_create();
     bignum_init(&c->total, 0);
-    return 0;
 }
 
 static void cell_close(struct cell *c)
 {
     finding_set_free(&c->findings);
-    judge_destroy(c->judge);
+    cell_forget(c);
     crash_disk_destroy(c->disk);
     explorer_destroy(c->explorer);
     bignum_free(&c->total);
-    recording_free(&c->recording);
+    schedules_destroy(c->all);
 }
 
 /* --- exploring ----------------------------------------------------------------------------------------------------- */
@@ -64,7 +112,7 @@ static bool may_go_on(struct cell *c)
 {
     if (c->options->stop && *c->options->stop)
         c->stopped = true;
-    if (judge_count(c->judge)->executions >= c->options->limit)
+    if (c->counts.executions + judge_count(c->judge)->executions >= c->options->limit)
         c->cut = true;
     return !c->stopped && !c->cut;
 }
@@ -134,7 +182,8 @@ static void explore(struct cell *c)
     struct crash_walk *walk = crash_walk_create(c->recording.history, c->disk_model, false);
     struct crash_space *space;
     while (!c->stopped && (space = crash_walk_next(walk))) {
-        explore_space(c, space);
+        if (!c->all || schedules_first(c->all, space))
+            explore_space(c, space);
         crash_space_free(space);
     }
     crash_walk_destroy(walk);
@@ -148,11 +197,22 @@ struct finding_texts {
     char why[900];
 };
 
+/* The id of a state or a whole run; of the run that showed it, where there were several. */
+static char *id_of(const struct cell *c, uint64_t run, bool has_point, uint32_t point, const char *survivors)
+{
+    struct sim_schedule schedule = c->schedule;
+    if (c->all) {
+        schedule = schedules_of_run(c->all, run);
+        schedule.seed = c->options->seed;
+    }
+    return id_format_schedule(c->options->id_scenario, c->design->name, c->disk_model->name, &schedule, has_point,
+                              point, survivors);
+}
+
 static void fill_finding(const struct cell *c, const struct finding *f, struct finding_texts *t,
                          struct store_finding *out)
 {
-    t->id = id_format(c->options->id_scenario, c->design->name, c->disk_model->name, c->options->schedule,
-                      c->options->seed, true, f->when, f->text);
+    t->id = id_of(c, f->run, true, f->when, f->text);
     finding_order_text(&f->key, t->order, sizeof(t->order));
     finding_why(f, t->why, sizeof(t->why));
     *out = (struct store_finding){.id = t->id,
@@ -169,11 +229,10 @@ static void fill_finding(const struct cell *c, const struct finding *f, struct f
                                   .states = f->states};
 }
 
-static void fill_live(const struct cell *c, const struct run_live_finding *l, struct finding_texts *t,
+static void fill_live(const struct cell *c, const struct run_live_finding *l, uint64_t run, struct finding_texts *t,
                       struct store_finding *out)
 {
-    t->id = id_format(c->options->id_scenario, c->design->name, c->disk_model->name, c->options->schedule,
-                      c->options->seed, false, 0, "");
+    t->id = id_of(c, run, false, 0, "");
     snprintf(t->why, sizeof(t->why), "Without any crash: %s.", l->why);
     *out = (struct store_finding){.id = t->id,
                                   .class = l->class,
@@ -218,54 +277,140 @@ static void fill_expectation(const struct cell *c, const struct store_finding *f
     out->as_expected = e->unsafe == (count > 0) && (!e->unsafe || classes_fit(e, findings, count));
 }
 
+struct cell_rows {
+    struct store_finding *findings;
+    struct finding_texts *texts;
+    size_t count;
+};
+
+static void fill_rows(struct cell *c, struct cell_rows *rows)
+{
+    size_t live = c->recording.live_count;
+    const struct schedules_live *all_live = c->all ? schedules_live(c->all, &live) : NULL;
+    finding_sort(&c->findings);
+    rows->count = c->findings.count + live;
+    rows->findings = xcalloc(rows->count, sizeof(*rows->findings));
+    rows->texts = xcalloc(rows->count, sizeof(*rows->texts));
+    for (size_t i = 0; i < c->findings.count; i++)
+        fill_finding(c, &c->findings.items[i], &rows->texts[i], &rows->findings[i]);
+    for (size_t i = 0; i < live; i++) {
+        size_t at = c->findings.count + i;
+        fill_live(c, all_live ? &all_live[i].finding : &c->recording.live[i], all_live ? all_live[i].run : 0,
+                  &rows->texts[at], &rows->findings[at]);
+    }
+}
+
+static void free_rows(struct cell_rows *rows)
+{
+    for (size_t i = 0; i < rows->count; i++)
+        free(rows->texts[i].id);
+    free(rows->findings);
+    free(rows->texts);
+}
+
+/* What the guest and the disk did: in the one recording, or over all of them. */
+static void fill_costs(const struct cell *c, struct store_cell *out, struct store_schedules *schedules, char *possible)
+{
+    if (!c->all) {
+        out->schedule = c->options->script ? ID_ALL_SCHEDULES : c->options->schedule;
+        out->crash_points = c->recording.history->event_count + 1;
+        out->guest_writes = c->recording.guest_writes;
+        out->image_writes = c->recording.image_writes;
+        out->flushes = c->recording.flushes;
+        out->scans = c->recording.scans;
+        out->dirty_after_clean = (uint64_t)c->recording.dirty_after_clean;
+        return;
+    }
+    struct schedules_figures f = schedules_figures(c->all);
+    out->schedule = ID_ALL_SCHEDULES;
+    out->crash_points = f.crash_points;
+    out->guest_writes = f.guest_writes;
+    out->image_writes = f.image_writes;
+    out->flushes = f.flushes;
+    out->scans = f.scans;
+    out->dirty_after_clean = f.dirty_after_clean;
+    out->complete = out->complete && f.walk.complete;
+    sprintf(possible, "%" PRIu64, f.walk.possible);
+    *schedules = (struct store_schedules){
+        .possible = possible, .run = f.walk.run, .distinct = f.distinct, .complete = f.walk.complete};
+    out->schedules = schedules;
+}
+
+/* Why the cell is not complete; empty if it is. */
+static void cut_text(const struct cell *c, char *buf, size_t size)
+{
+    buf[0] = 0;
+    if (c->cut)
+        snprintf(buf, size, "stopped at the limit of %" PRIu64 " executions; 2^%.2f states in all", c->options->limit,
+                 bignum_log2(&c->total));
+    struct schedules_figures f = {.walk.complete = true};
+    if (c->all)
+        f = schedules_figures(c->all);
+    size_t used = strlen(buf);
+    if (!f.walk.complete)
+        snprintf(buf + used, size - used, "%s%" PRIu64 " schedules run of at least %" PRIu64, used ? "; " : "",
+                 f.walk.run, f.walk.possible);
+}
+
 static int put(struct cell *c, struct store *store, bool *unsafe, struct scn_error *err)
 {
-    finding_sort(&c->findings);
-    size_t count = c->findings.count + c->recording.live_count;
-    struct store_finding *findings = xcalloc(count, sizeof(*findings));
-    struct finding_texts *texts = xcalloc(count, sizeof(*texts));
-    for (size_t i = 0; i < c->findings.count; i++)
-        fill_finding(c, &c->findings.items[i], &texts[i], &findings[i]);
-    for (size_t i = c->findings.count; i < count; i++)
-        fill_live(c, &c->recording.live[i - c->findings.count], &texts[i], &findings[i]);
-    const struct judge_counts *n = judge_count(c->judge);
-    char *total = bignum_string(&c->total), classes[160], cut[128];
-    char *repro = id_format(c->options->id_scenario, c->design->name, c->disk_model->name, c->options->schedule,
-                            c->options->seed, false, 0, "");
-    snprintf(cut, sizeof(cut), "stopped at the limit of %" PRIu64 " executions; 2^%.2f states in all",
-             c->options->limit, bignum_log2(&c->total));
+    struct cell_rows rows;
+    struct store_schedules schedules;
+    char *total = bignum_string(&c->total), classes[160], cut[200], possible[24];
+    char *repro =
+        id_format_schedule(c->options->id_scenario, c->design->name, c->disk_model->name, &c->schedule, false, 0, "");
+    fill_rows(c, &rows);
+    cut_text(c, cut, sizeof(cut));
     struct store_cell cell = {.scenario = c->options->id_scenario,
                               .design = c->design->name,
                               .disk = c->disk_model->name,
-                              .schedule = c->options->schedule,
-                              .verdict = count ? "unsafe" : "safe",
+                              .verdict = rows.count ? "unsafe" : "safe",
                               .complete = !c->cut,
-                              .cut = c->cut ? cut : NULL,
-                              .crash_points = c->recording.history->event_count + 1,
+                              .cut = *cut ? cut : NULL,
                               .states_total = total,
                               .states_log2 = bignum_log2(&c->total),
-                              .executions = n->executions,
-                              .guest_writes = c->recording.guest_writes,
-                              .image_writes = c->recording.image_writes,
-                              .flushes = c->recording.flushes,
-                              .scans = c->recording.scans + (n->scanned > 0),
-                              .leaks = n->leaky,
-                              .dirty_after_clean = (uint64_t)c->recording.dirty_after_clean,
+                              .executions = c->counts.executions,
+                              .leaks = c->counts.leaky,
                               .repro = repro,
-                              .findings = findings,
-                              .finding_count = count};
-    fill_expectation(c, findings, count, &cell, classes, sizeof(classes));
+                              .findings = rows.findings,
+                              .finding_count = rows.count};
+    if (c->judge) {
+        cell.executions += judge_count(c->judge)->executions;
+        cell.leaks += judge_count(c->judge)->leaky;
+    }
+    fill_costs(c, &cell, &schedules, possible);
+    cell.scans += c->counts.scanned || (c->judge && judge_count(c->judge)->scanned);
+    fill_expectation(c, rows.findings, rows.count, &cell, classes, sizeof(classes));
     struct store_error store_err;
     int ret = store_put_cell(store, &cell, &store_err);
     if (ret)
         snprintf(err->text, sizeof(err->text), "%s", store_err.text);
-    *unsafe = count > 0;
-    for (size_t i = 0; i < count; i++)
-        free(texts[i].id);
-    free(findings);
-    free(texts);
+    *unsafe = rows.count > 0;
+    free_rows(&rows);
     free(total);
     free(repro);
+    return ret;
+}
+
+/* Every schedule; a crash space that an earlier one showed is not judged again. */
+static int explore_all(struct cell *c, struct scn_error *err)
+{
+    struct sim_schedule all = c->schedule;
+    int ret = 0;
+    c->all = schedules_create(c->options->schedule_limit ? c->options->schedule_limit : SCHEDULES_LIMIT);
+    while (!ret && !c->stopped && !c->cut && schedules_next(c->all, &c->schedule)) {
+        c->findings.run = schedules_run(c->all);
+        ret = cell_record(c, err);
+        if (!ret)
+            ret = schedules_begin(c->all, &c->recording, err);
+        if (!ret) {
+            may_go_on(c);
+            explore(c);
+            schedules_end(c->all);
+        }
+        cell_forget(c);
+    }
+    c->schedule = all;
     return ret;
 }
 
@@ -273,11 +418,17 @@ int cell_run(const struct scenario *s, const struct qed_design *design, const st
              const struct cell_options *options, struct store *store, bool *unsafe, struct scn_error *err)
 {
     struct cell c = {.scenario = s, .design = design, .disk_model = disk, .options = options};
-    int ret = cell_open(&c, err);
-    if (ret)
-        return ret;
-    explore(&c);
-    ret = c.stopped ? -EINTR : put(&c, store, unsafe, err);
+    int ret;
+    cell_open(&c);
+    if (!options->script && options->schedule == ID_ALL_SCHEDULES) {
+        ret = explore_all(&c, err);
+    } else {
+        ret = cell_record(&c, err);
+        if (!ret)
+            explore(&c);
+    }
+    if (!ret)
+        ret = c.stopped ? -EINTR : put(&c, store, unsafe, err);
     cell_close(&c);
     return ret;
 }
@@ -308,9 +459,12 @@ int cell_repro(const struct scenario *s, const struct qed_design *design, const 
                bool *unsafe, struct scn_error *err)
 {
     struct cell c = {.scenario = s, .design = design, .disk_model = disk, .options = options};
-    int ret = cell_open(&c, err);
-    if (ret)
+    cell_open(&c);
+    int ret = cell_record(&c, err);
+    if (ret) {
+        cell_close(&c);
         return ret;
+    }
     struct crash_state state;
     uint32_t picks[JUDGE_MAX_PICKS];
     unsigned pick_count;

@@ -11,10 +11,14 @@ enum explore { EXPLORE_COMPLETE, EXPLORE_ENUMERATE, EXPLORE_SAMPLE };
 
 struct cell_options {
     enum explore explore;
-    uint64_t limit;    /* states judged per cell; what is left out is reported */
-    uint64_t schedule; /* number, from 1 */
+    uint64_t limit;        /* states judged per cell; what is left out is reported */
+    uint64_t schedule;     /* number, from 1; ID_ALL_SCHEDULES: every one there is */
+    const uint8_t *script; /* NULL, or the schedule itself (see sim_loop.h) */
+    size_t script_len;
+    uint64_t schedule_limit; /* of all schedules, run at most so many; 0: SCHEDULES_LIMIT */
+    bool twice;              /* record twice and compare, whatever the cell's name says */
     uint64_t seed;
-    uint64_t nested; /* times the power may fail again during recovery */
+    uint64_t nested;          /* times the power may fail again during recovery */
     const char *id_scenario;  /* how ids name the scenario */
     volatile const int *stop; /* set by a signal: leave early; may be NULL */
 };

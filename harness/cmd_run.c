@@ -53,7 +53,8 @@ static int run_cell(struct campaign *c, const char *verb, const struct scenario 
         printf("%s:%s:%s\n", c->o.cell.id_scenario, design->name, disk->name);
         return 0;
     }
-    for (uint64_t n = 1; n <= c->o.schedules; n++) {
+    c->o.cell.twice = c->cells == 1;
+    for (uint64_t n = c->o.all_schedules ? ID_ALL_SCHEDULES : 1; n <= c->o.schedules; n++) {
         struct scn_error err;
         bool unsafe = false;
         c->o.cell.schedule = n;
@@ -294,6 +295,9 @@ static int repro_id(struct campaign *c, const char *verb, const struct finding_i
     char *name = path ? library_id_name(path) : NULL;
     c->o.cell.id_scenario = name;
     c->o.cell.schedule = id->schedule;
+    c->o.cell.script = id->script;
+    c->o.cell.script_len = id->script_len;
+    c->o.cell.twice = true;
     c->o.cell.seed = id->seed;
     c->cells = 1;
     if (!ret) {

@@ -165,8 +165,10 @@ void finding_add(struct finding_set *set, const struct crash_space *space, const
         f->last_state = set->state_number;
         f->states++;
     }
-    if (better(f, space, state, v))
+    if (better(f, space, state, v)) {
         take_witness(f, space, state, v);
+        f->run = set->run;
+    }
 }
 
 /* --- settling ------------------------------------------------------------------------------------------------------ */

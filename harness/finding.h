@@ -33,6 +33,7 @@ struct finding {
     uint32_t picks[JUDGE_MAX_PICKS]; /* how the power failed again during recovery */
     unsigned pick_count;
     uint64_t guest_sector;
+    uint64_t run; /* set->run then */
     char *text; /* crash_state_text */
     struct promise_explanation words;
     char what[320];
@@ -46,6 +47,7 @@ struct finding_set {
     struct finding *items;
     size_t count, cap;
     uint64_t state_number; /* of the state being judged: set by whoever judges */
+    uint64_t run;          /* of the recording being judged, where there are several: set by whoever judges */
 };
 
 void finding_set_free(struct finding_set *set);

@@ -16,7 +16,7 @@ enum {
     KEY_LIMIT,
     KEY_NESTED,
     KEY_SCHEDULES,
-    KEY_SCHEDULE,
+    KEY_SCHEDULE_LIMIT,
     KEY_SEED,
     KEY_STORE,
     KEY_JSON,
@@ -30,7 +30,10 @@ static const struct argp_option argp_options[] = {
     {"explore", KEY_EXPLORE, "HOW", 0, "enumerate: every crash state, one after the other", 0},
     {"limit", KEY_LIMIT, "N", 0, "Judge at most N states per cell; the output says when it cut", 0},
     {"nested", KEY_NESTED, "N", 0, "Let the power fail again N times while recovery is writing (default 1)", 0},
-    {"schedules", KEY_SCHEDULES, "N", 0, "Try N orders in which concurrent I/O completes", 0},
+    {"schedules", KEY_SCHEDULES, "N", 0, "Try N orders in which concurrent I/O completes; `all': every one there is",
+     0},
+    {"schedule-limit", KEY_SCHEDULE_LIMIT, "N", 0,
+     "Of all schedules, run at most N per cell (default 100000); the output says when it cut", 0},
     {"seed", KEY_SEED, "N", 0, "Seed of all choices (default 1)", 0},
     {"store", KEY_STORE, "FILE", 0, "Keep the results in this SQLite file", 0},
     {"json", KEY_JSON, NULL, 0, "One JSON object on standard output", 0},
@@ -159,7 +162,11 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
     case KEY_NESTED:
         return parse_count("nested", arg, 0, &o->cell.nested, state);
     case KEY_SCHEDULES:
-        return parse_count("schedules", arg, 1, &o->schedules, state);
+        o->all_schedules = !strcmp(arg, "all");
+        o->schedules = 0;
+        return o->all_schedules ? 0 : parse_count("schedules", arg, 1, &o->schedules, state);
+    case KEY_SCHEDULE_LIMIT:
+        return parse_count("schedule-limit", arg, 1, &o->cell.schedule_limit, state);
     case KEY_SEED:
         return parse_count("seed", arg, 0, &o->cell.seed, state);
     case KEY_STORE:
@@ -192,7 +199,8 @@ int options_parse(int argc, char **argv, const char *args_doc, const char *doc, 
 {
     const struct argp argp = {.options = argp_options, .parser = parse_option, .args_doc = args_doc, .doc = doc};
     memset(o, 0, sizeof(*o));
-    o->cell = (struct cell_options){.explore = EXPLORE_COMPLETE, .limit = 1000000, .nested = 1, .schedule = 1, .seed = 1};
+    o->cell =
+        (struct cell_options){.explore = EXPLORE_COMPLETE, .limit = 1000000, .nested = 1, .schedule = 1, .seed = 1};
     o->cell.stop = &options_stopped;
     o->schedules = 1;
     *help = false;

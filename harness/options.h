@@ -17,7 +17,8 @@ struct options {
     const struct sim_disk_model *disks[OPTIONS_MAX_NAMES];
     size_t disk_count;
     struct cell_options cell;
-    uint64_t schedules;
+    uint64_t schedules; /* 0 if all_schedules */
+    bool all_schedules;
     const char *store;
     bool json, quiet, verbose, dry_run;
     enum option_color color;

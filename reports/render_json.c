@@ -5,10 +5,12 @@
 
 #include "reports/render_db.h"
 
-/* "cut" is there only where something was cut; json_insert() leaves a null "expected" alone, json_patch() would not. */
+/* "schedules" is there only where a cell stands for all of them, and "cut" only where something was cut; json_insert() leaves a null "expected" alone, json_patch() would not. */
 static const char cells_sql[] =
-    "WITH object(scenario, design, disk, schedule, cut, text) AS ("
-    "  SELECT scenario, design, disk, schedule, cut, json_object("
+    "WITH object(scenario, design, disk, schedule, cut, schedules, text) AS ("
+    "  SELECT scenario, design, disk, schedule, cut, iif(schedules_run IS NULL, NULL, json_object("
+    "      'possible', schedules_possible, 'run', schedules_run, 'distinct', schedules_distinct,"
+    "      'complete', json(iif(schedules_complete, 'true', 'false')))), json_object("
     "      'scenario', scenario, 'design', design, 'disk', disk, 'schedule', schedule,"
     "      'verdict', verdict, 'expected', expected, 'complete', json(iif(complete, 'true', 'false')),"
     "      'crash_points', crash_points,"
@@ -23,7 +25,10 @@ static const char cells_sql[] =
     "                          'scans', scans),"
     "      'leaks', leaks, 'dirty_after_clean', dirty_after_clean)"
     "  FROM v_cells c WHERE campaign = ?1 AND verdict <> 'skipped')"
-    " SELECT iif(cut IS NULL, text, json_insert(text, '$.cut', cut)) FROM object"
+    ", listed(scenario, design, disk, schedule, cut, text) AS ("
+    "  SELECT scenario, design, disk, schedule, cut,"
+    "      iif(schedules IS NULL, text, json_insert(text, '$.schedules', json(schedules))) FROM object)"
+    " SELECT iif(cut IS NULL, text, json_insert(text, '$.cut', cut)) FROM listed"
     " ORDER BY scenario, design, disk, schedule";
 
 static const char skipped_sql[] =

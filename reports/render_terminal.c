@@ -145,7 +145,8 @@ static int measure(struct store *s, struct layout *layout, struct store_error *e
 
 static const char cells_sql[] =
     "SELECT cell, scenario, design, disk, schedule, verdict, classes, skip_reason, expected, expected_classes,"
-    " unexpected, complete, cut, crash_points, states_total, states_log2, executions FROM v_cells"
+    " unexpected, complete, cut, crash_points, states_total, states_log2, executions, schedules_possible,"
+    " schedules_run, schedules_distinct, schedules_complete FROM v_cells"
     " WHERE campaign = ?1 ORDER BY scenario, design, disk, schedule";
 enum {
     CELL,
@@ -164,7 +165,11 @@ enum {
     CRASH_POINTS,
     STATES_TOTAL,
     STATES_LOG2,
-    EXECUTIONS
+    EXECUTIONS,
+    SCHEDULES_POSSIBLE,
+    SCHEDULES_RUN,
+    SCHEDULES_DISTINCT,
+    SCHEDULES_COMPLETE
 };
 
 static void print_numbers(FILE *out, sqlite3_stmt *row)
@@ -176,6 +181,14 @@ static void print_numbers(FILE *out, sqlite3_stmt *row)
     else
         fprintf(out, "INCOMPLETE%s%s", *render_text(row, CUT) ? ": " : "", render_text(row, CUT));
     fprintf(out, ", %s executions", render_text(row, EXECUTIONS));
+    if (sqlite3_column_type(row, SCHEDULES_RUN) == SQLITE_NULL)
+        return;
+    if (sqlite3_column_int(row, SCHEDULES_COMPLETE))
+        fprintf(out, ", all %s schedules (%s distinct)", render_text(row, SCHEDULES_RUN),
+                render_text(row, SCHEDULES_DISTINCT));
+    else
+        fprintf(out, ", %s of at least %s schedules (%s distinct)", render_text(row, SCHEDULES_RUN),
+                render_text(row, SCHEDULES_POSSIBLE), render_text(row, SCHEDULES_DISTINCT));
 }
 
 /* What was expected beside what came, in words; nothing where nothing was stated and nothing was found. */

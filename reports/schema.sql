@@ -50,6 +50,11 @@ CREATE TABLE cell (
     leaks             INTEGER NOT NULL,
     dirty_after_clean INTEGER NOT NULL,
     repro             TEXT NOT NULL,                               -- id of the whole cell
+    -- Where the cell stands for every schedule, else NULL. If not complete, `possible` are those known of.
+    schedules_possible TEXT,
+    schedules_run      INTEGER,
+    schedules_distinct INTEGER,                                    -- that differ in what a power failure can show
+    schedules_complete INTEGER CHECK (schedules_complete IN (0, 1)),
     UNIQUE (campaign, scenario, design, disk, schedule),
     CHECK ((verdict = 'skipped') = (skip_reason IS NOT NULL))
 ) STRICT;
@@ -81,7 +86,8 @@ SELECT c.campaign, c.scenario, c.design, c.disk, c.schedule, c.verdict, c.skip_r
         SELECT k.name FROM class k WHERE k.name IN (SELECT f.class FROM finding f WHERE f.cell = c.id)
         ORDER BY k.rank)), '') AS classes,
     c.crash_points, c.states_total, c.states_log2, c.executions, c.guest_writes, c.image_writes, c.flushes, c.scans,
-    c.leaks, c.dirty_after_clean, c.repro, c.id AS cell
+    c.leaks, c.dirty_after_clean, c.repro, c.schedules_possible, c.schedules_run, c.schedules_distinct,
+    c.schedules_complete, c.id AS cell
 FROM cell c;
 
 -- One row per square of the matrix: the schedules of a cell folded into one.

@@ -25,9 +25,10 @@ static const char *const stmt_sql[STORE_STMT_COUNT] = {
     [STORE_STMT_INSERT_CELL] =
         ("INSERT INTO cell (campaign, scenario, design, disk, schedule, verdict, skip_reason, expected,"
          " expected_classes, as_expected, complete, cut, crash_points, states_total, states_log2, executions,"
-         " guest_writes, image_writes, flushes, scans, leaks, dirty_after_clean, repro)"
+         " guest_writes, image_writes, flushes, scans, leaks, dirty_after_clean, repro, schedules_possible,"
+         " schedules_run, schedules_distinct, schedules_complete)"
          " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21,"
-         " ?22, ?23)"),
+         " ?22, ?23, ?24, ?25, ?26, ?27)"),
     [STORE_STMT_INSERT_FINDING] =
         ("INSERT INTO finding (cell, seq, id, class, crash_point, guest_sector, expected, found, why, missing_order,"
          " story, survivors, states) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)"),

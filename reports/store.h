@@ -47,11 +47,19 @@ struct store_finding {
     uint64_t states;              /* crash states seen with this finding */
 };
 
+/* Where a cell stands for every schedule. */
+struct store_schedules {
+    const char *possible; /* decimal; if not complete: how many are known of, there are more */
+    uint64_t run, distinct;
+    bool complete;
+};
+
 struct store_cell {
     const char *scenario, *design, *disk;
-    uint64_t schedule;
-    const char *verdict;     /* "safe", "unsafe", or "skipped" */
-    const char *skip_reason; /* NULL unless skipped */
+    uint64_t schedule;                       /* its number; 0: all of them, or one that has no number */
+    const struct store_schedules *schedules; /* NULL: the cell is one schedule */
+    const char *verdict;                     /* "safe", "unsafe", or "skipped" */
+    const char *skip_reason;                 /* NULL unless skipped */
     enum store_expected expected;
     const char *expected_classes; /* "lost-cow,corrupt" or "" */
     bool as_expected;             /* also true where nothing is expected and the verdict is safe */

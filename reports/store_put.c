@@ -67,6 +67,19 @@ static int delete_cell(struct store *s, const struct store_cell *cell, struct st
     return store_run_stmt(s, STORE_STMT_DELETE_CELL, err);
 }
 
+static void bind_schedules(struct binder *b, const struct store_schedules *schedules)
+{
+    bind_text(b, schedules ? schedules->possible : NULL);
+    for (int i = 0; i < 3; i++)
+        if (!schedules)
+            bind_null(b);
+    if (!schedules)
+        return;
+    bind_number(b, schedules->run);
+    bind_number(b, schedules->distinct);
+    bind_number(b, schedules->complete);
+}
+
 static int insert_cell(struct store *s, const struct store_cell *cell, struct store_error *err)
 {
     struct binder b = {store_stmt(s, STORE_STMT_INSERT_CELL, err), 1};
@@ -91,6 +104,7 @@ static int insert_cell(struct store *s, const struct store_cell *cell, struct st
     bind_number(&b, cell->leaks);
     bind_number(&b, cell->dirty_after_clean);
     bind_text(&b, or_empty(cell->repro));
+    bind_schedules(&b, cell->schedules);
     return store_run_stmt(s, STORE_STMT_INSERT_CELL, err);
 }
 
