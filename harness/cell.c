@@ -73,6 +73,7 @@ static void cell_forget(struct cell *c)
         c->counts.executions += n->executions;
         c->counts.scanned += n->scanned;
         c->counts.leaky += n->leaky;
+        c->counts.overflows += n->overflows;
     }
     judge_destroy(c->judge);
     c->judge = NULL;
@@ -336,6 +337,12 @@ static void fill_costs(const struct cell *c, struct store_cell *out, struct stor
     out->schedules = schedules;
 }
 
+/* Executions in which a later failure had more outcomes than were tried. */
+static uint64_t overflows(const struct cell *c)
+{
+    return c->counts.overflows + (c->judge ? judge_count(c->judge)->overflows : 0);
+}
+
 /* Why the cell is not complete; empty if it is. */
 static void cut_text(const struct cell *c, char *buf, size_t size)
 {
@@ -343,6 +350,9 @@ static void cut_text(const struct cell *c, char *buf, size_t size)
     if (c->cut)
         snprintf(buf, size, "stopped at the limit of %" PRIu64 " executions; 2^%.2f states in all", c->options->limit,
                  bignum_log2(&c->total));
+    else if (overflows(c))
+        snprintf(buf, size, "in %" PRIu64 " executions a later failure had more outcomes than were tried",
+                 overflows(c));
     struct schedules_figures f = {.walk.complete = true};
     if (c->all)
         f = schedules_figures(c->all);
@@ -365,7 +375,7 @@ static int put(struct cell *c, struct store *store, bool *unsafe, struct scn_err
                               .design = c->design->name,
                               .disk = c->disk_model->name,
                               .verdict = rows.count ? "unsafe" : "safe",
-                              .complete = !c->cut,
+                              .complete = !c->cut && !overflows(c),
                               .cut = *cut ? cut : NULL,
                               .states_total = total,
                               .states_log2 = bignum_log2(&c->total),

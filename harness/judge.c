@@ -5,50 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "harness/judge_internal.h"
 #include "oracle/walk.h"
 #include "simdisk/xalloc.h"
-
-#define SECTOR                 BLK_SECTOR_BYTES
-#define JUDGE_MAX_ALTERNATIVES 64u
-#define SECOND_LIFE_GENERATION 1000u /* no scenario has that many lives */
-
-struct judge {
-    const struct recording *recording;
-    const struct qed_design *design;
-    struct qed_pool *pool;
-    struct walk *walk;
-    struct run_backing backing;
-    struct promise_range *ranges; /* touched sectors, whole clusters */
-    size_t range_count;
-    uint32_t cluster_sectors;
-    uint64_t beside; /* first sector of a cluster nobody touched, or JUDGE_NO_SECTOR */
-    uint8_t *shown;  /* one cluster, as recovery showed it; then as it must be seen */
-    uint8_t *right;  /* per sector of it: nothing was wrong with it */
-    uint8_t *now;    /* one cluster, read again */
-    uint8_t *fresh;  /* one sector: what the second life wrote beside */
-    bool explain, second_life;
-    struct promise_explanation words;
-    char what[320];
-    struct judge_counts counts;
-    unsigned nested;
-    struct explorer *own; /* asks about second power failures on a disk that is set */
-    struct crash_chooser *chooser;
-    const uint32_t *forced;
-    unsigned forced_count;
-    uint32_t picks[JUDGE_MAX_PICKS];
-    unsigned pick_count;
-    uint32_t numbers[JUDGE_MAX_ALTERNATIVES];
-
-    /* The state being judged. */
-    struct crash_disk *disk;
-    uint32_t when; /* of a set state; for an open one, what the disk knows says it */
-    bool open;     /* choices are open: an explorer is at work */
-    violation_fn *report;
-    judge_go_on *go_on;
-    void *opaque;
-    uint64_t first, count; /* sectors of the cluster the script is about */
-    uint64_t cluster_index;
-};
 
 /* --- birth --------------------------------------------------------------------------------------------------------- */
 
@@ -94,6 +53,8 @@ struct judge *judge_create(const struct recording *recording, const struct qed_d
     j->second_life = true;
     j->nested = 1;
     j->own = explorer_create();
+    if (lives_wanted(recording))
+        lives_create(j);
     for (uint32_t i = 0; i < JUDGE_MAX_ALTERNATIVES; i++)
         j->numbers[i] = i;
     return j;
@@ -107,6 +68,7 @@ void judge_destroy(struct judge *j)
     walk_destroy(j->walk);
     qed_pool_destroy(j->pool);
     explorer_destroy(j->own);
+    lives_destroy(j);
     free(j->ranges);
     free(j->shown);
     free(j->right);
@@ -209,10 +171,13 @@ static void report(struct judge *j, struct qed *q, enum verdict_class class, uin
                           .what = what,
                           .picks = j->picks,
                           .pick_count = j->pick_count};
-    j->report(j->opaque, &v);
+    if (j->rehearsal)
+        j->rehearsal_found = true;
+    else
+        j->report(j->opaque, &v);
 }
 
-static void report_image(struct judge *j, enum verdict_class class, bool second, const char *what, const char *detail)
+void judge_report_image(struct judge *j, enum verdict_class class, bool second, const char *what, const char *detail)
 {
     if (j->explain) {
         snprintf(j->what, sizeof(j->what), "%s%s%s", what, detail && *detail ? ": " : "", detail ? detail : "");
@@ -223,10 +188,11 @@ static void report_image(struct judge *j, enum verdict_class class, bool second,
 
 /* --- recovery, and the power failing again in it ------------------------------------------------------------------- */
 
-static uint32_t ask(void *opaque, uint32_t n)
+uint32_t judge_ask(void *opaque, uint32_t n)
 {
     struct judge *j = opaque;
     uint32_t pick = 0;
+    j->counts.overflows += n > JUDGE_MAX_ALTERNATIVES || j->pick_count == JUDGE_MAX_PICKS;
     if (n > JUDGE_MAX_ALTERNATIVES)
         n = JUDGE_MAX_ALTERNATIVES;
     if (j->pick_count == JUDGE_MAX_PICKS)
@@ -243,20 +209,23 @@ static uint32_t ask(void *opaque, uint32_t n)
 static int recover(struct judge *j, struct qed **q, struct qed_error *err)
 {
     j->pick_count = 0;
+    j->lived = false;
+    if (j->life && !lives_play(j))
+        return -ECANCELED;
     for (unsigned level = 0;; level++) {
         bool log = level < j->nested;
         if (log)
             crash_disk_log_start(j->disk);
         int ret = open_image(j, q, err);
         uint32_t epochs = log && !ret ? crash_disk_log_epochs(j->disk) : 0;
-        if (!epochs || !ask(j, 2)) {
+        if (!epochs || !judge_ask(j, 2)) {
             crash_disk_log_stop(j->disk);
-            if (level == 0)
+            if (level == 0 && !j->life)
                 j->pick_count = 0; /* nothing happened that would have to be told */
             return ret;
         }
         qed_abandon(*q);
-        crash_disk_fail_again(j->disk, ask(j, epochs), ask, j);
+        crash_disk_fail_again(j->disk, judge_ask(j, epochs), judge_ask, j);
     }
 }
 
@@ -281,24 +250,32 @@ static bool judge_tables(struct judge *j, struct qed *q, bool second)
     struct qed_check_result check;
     int ret = walk_image(j->walk, crash_disk_blk(j->disk), &walk);
     if (ret) {
-        report_image(j, VERDICT_CORRUPT, second, "the tables cannot be walked", walk.first_fault);
+        judge_report_image(j, VERDICT_CORRUPT, second, "the tables cannot be walked", walk.first_fault);
         return false;
     }
     j->counts.leaky += walk.leaked && !second && !j->recording->history->fixed_size;
     if (walk_faults(&walk) && scanned_for_repair(q))
-        report_image(j, VERDICT_BAD_REPAIR, second, "the repair at open left broken tables", walk.first_fault);
+        judge_report_image(j, VERDICT_BAD_REPAIR, second, "the repair at open left broken tables", walk.first_fault);
     else if (walk_faults(&walk))
-        report_image(j, VERDICT_CORRUPT, second, "broken tables, and no mark that says so", walk.first_fault);
+        judge_report_image(j, VERDICT_CORRUPT, second, "broken tables, and no mark that says so", walk.first_fault);
     ret = qed_check(q, false, &check);
     if (ret)
-        report_image(j, VERDICT_CORRUPT, second, "the engine's check failed", strerror(-ret));
+        judge_report_image(j, VERDICT_CORRUPT, second, "the engine's check failed", strerror(-ret));
     else if (!judges_agree(j, &walk, &check))
-        report_image(j, VERDICT_CORRUPT, second, "the engine's check and the oracle's walk disagree", walk.first_fault);
+        judge_report_image(j, VERDICT_CORRUPT, second, "the engine's check and the oracle's walk disagree",
+                           walk.first_fault);
     return !walk_faults(&walk) && !ret;
+}
+
+static const struct promise *promise_now(const struct judge *j)
+{
+    return j->lived ? j->life : j->recording->promise;
 }
 
 static uint32_t when_now(const struct judge *j)
 {
+    if (j->lived)
+        return j->life_when;
     return j->open ? crash_disk_when(j->disk) : j->when;
 }
 
@@ -308,11 +285,11 @@ static bool judge_recovery(struct judge *j, struct qed *q)
     bool right = true;
     j->counts.scanned += opened->scanned;
     if (scanned_for_repair(q) && (opened->check.check_errors || opened->check_ret)) {
-        report_image(j, VERDICT_BAD_REPAIR, false, "the repair at open failed", strerror(-opened->check_ret));
+        judge_report_image(j, VERDICT_BAD_REPAIR, false, "the repair at open failed", strerror(-opened->check_ret));
         right = false;
     }
-    if (!promise_size_allowed(j->recording->promise, when_now(j), qed_image_bytes(q))) {
-        report_image(j, VERDICT_LOST_FLUSHED, false, "the image's size is none that was ever promised", NULL);
+    if (!promise_size_allowed(promise_now(j), when_now(j), qed_image_bytes(q))) {
+        judge_report_image(j, VERDICT_LOST_FLUSHED, false, "the image's size is none that was ever promised", NULL);
         right = false;
     }
     return judge_tables(j, q, false) && right;
@@ -344,14 +321,14 @@ static struct qed *next_life(struct judge *j, struct qed *q)
     struct qed_error err;
     int ret = qed_close(q);
     if (ret)
-        report_image(j, VERDICT_BAD_REPAIR, true, "the recovered image cannot be closed", strerror(-ret));
+        judge_report_image(j, VERDICT_BAD_REPAIR, true, "the recovered image cannot be closed", strerror(-ret));
     ret = open_image(j, &q, &err);
     if (ret)
-        report_image(j, VERDICT_UNOPENABLE, true, "the recovered image opened once and now does not", err.text);
+        judge_report_image(j, VERDICT_UNOPENABLE, true, "the recovered image opened once and now does not", err.text);
     return q;
 }
 
-static bool script_structure(void *opaque, struct crash_disk *disk)
+static bool structure(void *opaque, struct crash_disk *disk)
 {
     struct judge *j = opaque;
     struct qed *q;
@@ -359,8 +336,10 @@ static bool script_structure(void *opaque, struct crash_disk *disk)
     j->disk = disk;
     j->counts.executions++;
     int ret = recover(j, &q, &err);
+    if (ret == -ECANCELED)
+        return true;
     if (ret) {
-        report_image(j, VERDICT_UNOPENABLE, false, "the image does not open", err.text);
+        judge_report_image(j, VERDICT_UNOPENABLE, false, "the image does not open", err.text);
         return j->go_on(j->opaque);
     }
     if (judge_recovery(j, q) && j->second_life && write_beside(j, q)) {
@@ -377,8 +356,7 @@ static bool script_structure(void *opaque, struct crash_disk *disk)
 
 static bool judge_sector(struct judge *j, struct qed *q, uint64_t sector, const uint8_t *bytes)
 {
-    enum verdict_class c =
-        promise_judge(j->recording->promise, when_now(j), sector, bytes, j->explain ? &j->words : NULL);
+    enum verdict_class c = promise_judge(promise_now(j), when_now(j), sector, bytes, j->explain ? &j->words : NULL);
     if (c != VERDICT_OK)
         report(j, q, c, sector, false, true, verdict_class_meaning(c));
     return c == VERDICT_OK;
@@ -425,8 +403,8 @@ static enum verdict_class change_class(const struct judge *j, uint64_t sector, c
     if (after.kind == TAG_STALE || after.kind == TAG_FOREIGN ||
         ((after.kind == TAG_GUEST || after.kind == TAG_BACKING) && after.sector != sector))
         return VERDICT_DISCLOSURE;
-    return before.kind == TAG_GUEST || promise_written(j->recording->promise, sector) ? VERDICT_LOST_FLUSHED
-                                                                                      : VERDICT_LOST_COW;
+    return before.kind == TAG_GUEST || promise_written(promise_now(j), sector) ? VERDICT_LOST_FLUSHED
+                                                                               : VERDICT_LOST_COW;
 }
 
 static void judge_unchanged(struct judge *j, struct qed *q, uint64_t sector, const uint8_t *was, const uint8_t *is)
@@ -489,7 +467,7 @@ static struct qed *live_again(struct judge *j, struct qed *q)
     return q;
 }
 
-static bool script_cluster(void *opaque, struct crash_disk *disk)
+static bool cluster(void *opaque, struct crash_disk *disk)
 {
     struct judge *j = opaque;
     struct qed *q;
@@ -508,6 +486,37 @@ static bool script_cluster(void *opaque, struct crash_disk *disk)
     if (q)
         qed_abandon(q);
     return j->go_on(j->opaque);
+}
+
+/* --- scripts ------------------------------------------------------------------------------------------------------- */
+
+/* With later lives, what was promised depends on when the first failure was, and that on choices made as late as the last
+ * read. So the script is rehearsed by the tightest promise; if that finds something, it is run once more with the same
+ * answers, by the promise of the point that came out. */
+static bool with_lives(struct judge *j, struct crash_disk *disk, explore_script *script)
+{
+    if (!j->life || !j->open)
+        return script(j, disk);
+    j->rehearsal = true;
+    j->rehearsal_found = false;
+    j->assumed_when = 0;
+    bool go_on = script(j, disk);
+    j->rehearsal = false;
+    if (!j->rehearsal_found)
+        return go_on;
+    j->assumed_when = crash_disk_when(disk);
+    explorer_again((struct explorer *)j->chooser);
+    return script(j, disk);
+}
+
+static bool script_structure(void *opaque, struct crash_disk *disk)
+{
+    return with_lives(opaque, disk, structure);
+}
+
+static bool script_cluster(void *opaque, struct crash_disk *disk)
+{
+    return with_lives(opaque, disk, cluster);
 }
 
 /* --- one state, all states ----------------------------------------------------------------------------------------- */
@@ -582,7 +591,7 @@ void judge_state_once(struct judge *j, struct crash_disk *disk, uint32_t when, v
     j->when = when;
     j->counts.executions++;
     if (open_image(j, &q, &(struct qed_error){{0}})) {
-        report_image(j, VERDICT_UNOPENABLE, false, "the image does not open", NULL);
+        judge_report_image(j, VERDICT_UNOPENABLE, false, "the image does not open", NULL);
         return;
     }
     judge_recovery(j, q);

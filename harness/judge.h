@@ -37,13 +37,14 @@ struct violation {
     unsigned pick_count;
 };
 
-#define JUDGE_MAX_PICKS 24
+#define JUDGE_MAX_PICKS 96
 
 typedef void violation_fn(void *opaque, const struct violation *v);
 /* Asked between executions: false stops. */
 typedef bool judge_go_on(void *opaque);
 
 struct judge_counts {
+    uint64_t overflows; /* second failures with more to answer than can be told apart: not all were tried */
     uint64_t executions;
     uint64_t scanned; /* recoveries that had to scan */
     uint64_t leaky;   /* recoveries that left clusters nothing names */

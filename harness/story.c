@@ -111,6 +111,14 @@ static void tell_guest_view(FILE *out, const struct finding *f)
         fprintf(out, "after recovery: guest sector %" PRIu64 ": %s\n", f->guest_sector, f->what);
 }
 
+static void tell_lives(FILE *out, const struct recording *r)
+{
+    fprintf(out, "then the guest lived on:\n");
+    for (size_t i = r->crash_stmt; i < r->scenario->stmt_count; i++)
+        fprintf(out, "  %s%s\n", r->scenario->stmts[i].text,
+                r->scenario->stmts[i].op == SCN_CRASH ? "  (how: behind the slash of the id)" : "");
+}
+
 char *story_tell(const struct finding *f, const struct crash_space *space, const struct recording *recording)
 {
     char *text = NULL;
@@ -118,8 +126,12 @@ char *story_tell(const struct finding *f, const struct crash_space *space, const
     FILE *out = xalloc_check(open_memstream(&text, &size));
     tell_guest(out, f, recording);
     tell_writes(out, f, space);
-    if (f->pick_count)
-        fprintf(out, "while the image was being repaired, the power failed again, in epoch %" PRIu32 " of the repair's writes\n",
+    if (recording->crash_stmt < recording->scenario->stmt_count)
+        tell_lives(out, recording);
+    else if (f->pick_count)
+        fprintf(out,
+                "while the image was being repaired, the power failed again, in epoch %" PRIu32
+                " of the repair's writes\n",
                 f->pick_count > 1 ? f->picks[1] : 0);
     tell_guest_view(out, f);
     fclose(out);

@@ -389,8 +389,6 @@ static int check_place(struct parser *ps, const struct token *tok, const struct 
             return scn_parse_fail(ps, tok->column, "'prepare' comes too late; expected it before all other statements");
         return 0;
     }
-    if (ps->crashed && stmt->op == SCN_CRASH)
-        return scn_parse_fail(ps, tok->column, "a second 'crash'; expected at most one");
     if (ps->crashed && (stmt->op == SCN_KILL || stmt->op == SCN_INJECT))
         return scn_parse_fail(ps, tok->column,
                               "'%s' after crash; expected it before: a second life has no such statement",

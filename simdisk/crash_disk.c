@@ -64,7 +64,7 @@ struct undo *crash_disk_log_undo(struct crash_disk *d, enum undo_kind kind, uint
     return u;
 }
 
-static void save_length(struct crash_disk *d)
+void crash_disk_save_length(struct crash_disk *d)
 {
     crash_disk_log_undo(d, UNDO_LENGTH, 0);
     d->lengths_saved = crash_disk_grow(d, d->lengths_saved, d->lengths_saved_count + 1, &d->lengths_saved_cap,
@@ -281,7 +281,7 @@ static void raise_when(struct crash_disk *d, uint32_t when)
 static void witness(struct crash_disk *d, uint64_t end)
 {
     if (d->length.need && end >= d->length.lo) {
-        save_length(d);
+        crash_disk_save_length(d);
         d->length.need = false;
     }
 }
@@ -440,6 +440,11 @@ struct crash_length_use crash_disk_length_use(const struct crash_disk *d)
     return d->length_use;
 }
 
+void crash_disk_use_length(struct crash_disk *d)
+{
+    d->length_use.exact = true;
+}
+
 uint64_t crash_disk_bucket(const struct crash_disk *d, uint32_t alternative)
 {
     return d->buckets[alternative].bytes;
@@ -450,7 +455,7 @@ uint64_t crash_disk_bucket(const struct crash_disk *d, uint32_t alternative)
 /* A length of its own hides what lies beyond it. */
 static void decide_own_length(struct crash_disk *d, uint32_t index)
 {
-    save_length(d);
+    crash_disk_save_length(d);
     const struct crash_length *l = &d->space->lengths[index];
     d->length.resolved = true;
     d->length.choice = index;
@@ -560,7 +565,7 @@ static void resolve_following_length(struct crash_disk *d, uint64_t unit_bytes)
     for (uint32_t i = 0; i < n; i++)
         d->alternatives[i] = i;
     uint64_t bucket = d->buckets[ask(d, CRASH_CHOICE_LENGTH, 0, n)].bytes;
-    save_length(d);
+    crash_disk_save_length(d);
     d->length.resolved = true;
     d->length.hi = bucket + unit_bytes;
     if (bucket > d->length.lo)
@@ -604,7 +609,7 @@ static int disk_length(struct blockdev *blk, uint64_t unit_bytes, uint64_t *leng
 
 static void set_current_length(struct crash_disk *d, uint64_t bytes)
 {
-    save_length(d);
+    crash_disk_save_length(d);
     d->length.bytes = bytes;
 }
 
@@ -800,7 +805,6 @@ static void disk_flush(struct blockdev *blk, blk_done *done, void *opaque)
 static int disk_resize(struct blockdev *blk, uint64_t length_bytes)
 {
     struct crash_disk *d = (struct crash_disk *)blk;
-    crash_disk_log_stop(d); /* a cut counts as durable, and with it what went before */
     resolve_length(d, 1);
     for (uint64_t at = length_bytes; at < d->length.bytes && at / SIM_PAGE_BYTES < d->page_count;) {
         size_t in = at % BLK_SECTOR_BYTES, chunk = BLK_SECTOR_BYTES - in;
@@ -808,6 +812,8 @@ static int disk_resize(struct blockdev *blk, uint64_t length_bytes)
         at += chunk;
     }
     set_current_length(d, length_bytes);
+    if (d->logging)
+        crash_disk_log_start(d); /* a cut counts as durable, and with it what went before */
     d->writes++;
     return 0;
 }

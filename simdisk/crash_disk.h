@@ -64,6 +64,8 @@ struct crash_length_use {
     uint64_t at_least;
 };
 struct crash_length_use crash_disk_length_use(const struct crash_disk *d);
+/* From here on, what the client does depends on the length in ways it does not tell of. */
+void crash_disk_use_length(struct crash_disk *d);
 /* Was the read under way announced as that of an L2 table? */
 bool crash_disk_reads_table(const struct crash_disk *d);
 /* The bytes of a length bucket on offer (CRASH_CHOICE_LENGTH of a file that follows its data). */
@@ -91,8 +93,9 @@ void crash_disk_settle(struct crash_disk *d);
  * counts as durable. */
 void crash_disk_log_start(struct crash_disk *d);
 void crash_disk_log_stop(struct crash_disk *d);
-/* Epochs in which something was written. */
+/* Epochs in which something was written; and how many of them are over. */
 uint32_t crash_disk_log_epochs(const struct crash_disk *d);
+uint32_t crash_disk_log_closed(const struct crash_disk *d);
 void crash_disk_fail_again(struct crash_disk *d, uint32_t epoch, uint32_t (*choose)(void *opaque, uint32_t n),
                            void *opaque);
 

@@ -51,6 +51,7 @@ struct logged {
     size_t saved;   /* slot of what it held before, or SIZE_MAX: an open unit */
     uint64_t piece; /* what persists together: the sector, its 4 KiB block, or the operation */
     bool done;
+    bool lost; /* taken back by the second failure */
 };
 
 /* A length on offer, and the first crash point at which it can exist. */
@@ -103,12 +104,15 @@ struct crash_disk {
     uint8_t *log_bytes; /* 512 bytes per entry: what it wrote */
     size_t log_bytes_cap;
     bool logging;
+    uint64_t log_length; /* of the file when logging began; UINT64_MAX: not known then */
     uint32_t log_op, log_epoch;
     uint64_t writes, flushes, allocations;
 };
 
 /* A step back; the caller fills in what it needs. */
 struct undo *crash_disk_log_undo(struct crash_disk *d, enum undo_kind kind, uint32_t index);
+/* Keeps what is known of the length for the way back. */
+void crash_disk_save_length(struct crash_disk *d);
 /* Keeps the sector's bytes for the way back. */
 void crash_disk_save_sector(struct crash_disk *d, uint64_t sector, const uint8_t *bytes);
 void *crash_disk_grow(struct crash_disk *d, void *array, size_t need, size_t *cap, size_t size);

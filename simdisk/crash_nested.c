@@ -12,6 +12,7 @@ void crash_disk_log_start(struct crash_disk *d)
     d->logging = true;
     d->log_count = 0;
     d->log_op = d->log_epoch = 0;
+    d->log_length = d->length.resolved ? d->length.bytes : UINT64_MAX;
 }
 
 void crash_disk_log_stop(struct crash_disk *d)
@@ -68,6 +69,11 @@ uint32_t crash_disk_log_epochs(const struct crash_disk *d)
     return d->log_epoch + (epoch_has_writes(d) ? 1 : 0);
 }
 
+uint32_t crash_disk_log_closed(const struct crash_disk *d)
+{
+    return d->log_epoch;
+}
+
 /* The sector is again what it was before this entry was written. */
 static void take_back(struct crash_disk *d, const struct logged *l)
 {
@@ -118,8 +124,85 @@ static void settle_piece(struct crash_disk *d, uint64_t piece, uint32_t epoch, u
             n--;
             last = l->op;
         }
+        l->lost = true;
         take_back(d, l);
     }
+}
+
+/* --- the file's length --------------------------------------------------------------------------------------------- */
+
+static uint64_t end_of(const struct logged *l)
+{
+    return (l->sector + 1) * BLK_SECTOR_BYTES;
+}
+
+static void set_length(struct crash_disk *d, uint64_t bytes)
+{
+    crash_disk_save_length(d);
+    d->length.bytes = bytes;
+}
+
+/* How long the file is at least: as long as before, and as what is known to be kept. Sectors whose contents did not change
+ * were not asked about; those of this epoch, beyond that length, may be there or not. */
+static uint64_t known_length(const struct crash_disk *d, uint32_t epoch, uint64_t before, bool own)
+{
+    uint64_t length = before;
+    for (size_t i = 0; i < d->log_count; i++) {
+        const struct logged *l = &d->log[i];
+        bool kept = l->epoch < epoch || (!own && l->epoch == epoch && !l->lost && changed(d, i));
+        if (kept && end_of(l) > length)
+            length = end_of(l);
+    }
+    return length;
+}
+
+/* The next length above `above` that this epoch may have given the file: in steps of 4 KiB where only the reach of
+ * unchanged sectors is at stake, exactly where the length persists on its own. 0: none. */
+static uint64_t next_length(const struct crash_disk *d, uint32_t epoch, uint64_t above, bool own)
+{
+    uint64_t next = 0;
+    for (size_t i = 0; i < d->log_count; i++) {
+        const struct logged *l = &d->log[i];
+        if (l->epoch != epoch || (!own && changed(d, i)) || end_of(l) <= above)
+            continue;
+        bool last_of_op = i + 1 == d->log_count || d->log[i + 1].op != l->op;
+        if (own ? !last_of_op : end_of(l) / SIM_PAGE_BYTES == above / SIM_PAGE_BYTES)
+            continue;
+        if (!next || end_of(l) < next)
+            next = end_of(l);
+    }
+    return next;
+}
+
+static void hide_beyond(struct crash_disk *d, uint64_t length)
+{
+    for (size_t i = 0; i < d->log_count; i++) {
+        const struct logged *l = &d->log[i];
+        if (end_of(l) <= length)
+            continue;
+        uint8_t *bytes = d->pages[l->sector / SIM_PAGE_SECTORS].own + (l->sector % SIM_PAGE_SECTORS) * BLK_SECTOR_BYTES;
+        crash_disk_save_sector(d, l->sector, bytes);
+        memset(bytes, 0, BLK_SECTOR_BYTES);
+    }
+}
+
+static void settle_length(struct crash_disk *d, uint32_t epoch, uint32_t (*choose)(void *opaque, uint32_t n),
+                          void *opaque)
+{
+    if (d->space->history->fixed_size || !d->length.resolved)
+        return;
+    bool own = d->space->model->length == SIM_LENGTH_OWN;
+    uint64_t before = d->log_length == UINT64_MAX ? d->length.compared : d->log_length;
+    uint64_t length = known_length(d, epoch, before, own);
+    uint32_t n = 1;
+    for (uint64_t at = length; (at = next_length(d, epoch, at, own)); n++)
+        ;
+    for (uint32_t pick = n > 1 ? choose(opaque, n) : 0; pick; pick--)
+        length = next_length(d, epoch, length, own);
+    if (own)
+        hide_beyond(d, length);
+    if (length != d->length.bytes)
+        set_length(d, length);
 }
 
 void crash_disk_fail_again(struct crash_disk *d, uint32_t epoch, uint32_t (*choose)(void *opaque, uint32_t n),
@@ -129,7 +212,9 @@ void crash_disk_fail_again(struct crash_disk *d, uint32_t epoch, uint32_t (*choo
     for (size_t i = d->log_count; i-- > 0 && d->log[i].epoch > epoch;)
         take_back(d, &d->log[i]);
     for (size_t i = 0; i < d->log_count; i++)
-        d->log[i].done = d->log[i].epoch != epoch;
+        d->log[i].done = d->log[i].lost = d->log[i].epoch > epoch;
+    for (size_t i = 0; i < d->log_count && d->log[i].epoch < epoch; i++)
+        d->log[i].done = true;
     for (size_t i = 0; i < d->log_count; i++) {
         if (d->log[i].done)
             continue;
@@ -139,5 +224,6 @@ void crash_disk_fail_again(struct crash_disk *d, uint32_t epoch, uint32_t (*choo
         for (size_t k = i; k < d->log_count; k++)
             d->log[k].done |= d->log[k].epoch == epoch && d->log[k].piece == piece;
     }
+    settle_length(d, epoch, choose, opaque);
     crash_disk_log_stop(d);
 }

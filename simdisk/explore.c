@@ -315,6 +315,12 @@ uint64_t explorer_run(struct explorer *x, struct explore_mode mode, explore_scri
     return runs;
 }
 
+void explorer_again(struct explorer *x)
+{
+    crash_disk_rewind(x->disk, 0);
+    x->depth = x->deviated_count = 0;
+}
+
 /* --- life ---------------------------------------------------------------------------------------------------------- */
 
 struct explorer *explorer_create(void)

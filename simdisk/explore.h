@@ -42,6 +42,8 @@ struct explore_mode {
 typedef bool explore_script(void *opaque, struct crash_disk *disk);
 uint64_t explorer_run(struct explorer *x, struct explore_mode mode, explore_script *script, void *opaque,
                       bool *stopped);
+/* Called by a script: the disk is rewound, and what is asked from here on gets the answers of this run once more. */
+void explorer_again(struct explorer *x);
 /* Times the explorer had to ask malloc since it was created. */
 uint64_t explorer_allocations(const struct explorer *x);
 

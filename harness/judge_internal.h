@@ -1,0 +1,68 @@
+/* judge_internal.h: what the judge is made of; for judge.c and lives.c alone. */
+#ifndef HARNESS_JUDGE_INTERNAL_H
+#define HARNESS_JUDGE_INTERNAL_H
+
+#include "harness/judge.h"
+
+#define SECTOR                 BLK_SECTOR_BYTES
+#define JUDGE_MAX_ALTERNATIVES 64u
+#define SECOND_LIFE_GENERATION 1000u /* no scenario has that many lives */
+
+struct judge {
+    const struct recording *recording;
+    const struct qed_design *design;
+    struct qed_pool *pool;
+    struct walk *walk;
+    struct run_backing backing;
+    struct promise_range *ranges; /* touched sectors, whole clusters */
+    size_t range_count;
+    uint32_t cluster_sectors;
+    uint64_t beside; /* first sector of a cluster nobody touched, or JUDGE_NO_SECTOR */
+    uint8_t *shown;  /* one cluster, as recovery showed it; then as it must be seen */
+    uint8_t *right;  /* per sector of it: nothing was wrong with it */
+    uint8_t *now;    /* one cluster, read again */
+    uint8_t *fresh;  /* one sector: what the second life wrote beside */
+    bool explain, second_life;
+    struct promise_explanation words;
+    char what[320];
+    struct judge_counts counts;
+    unsigned nested;
+    struct explorer *own; /* asks about second power failures on a disk that is set */
+    struct crash_chooser *chooser;
+    const uint32_t *forced;
+    unsigned forced_count;
+    uint32_t picks[JUDGE_MAX_PICKS];
+    unsigned pick_count;
+    uint32_t numbers[JUDGE_MAX_ALTERNATIVES];
+
+    /* The state being judged. */
+    struct crash_disk *disk;
+    uint32_t when; /* of a set state; for an open one, what the disk knows says it */
+    bool open;     /* choices are open: an explorer is at work */
+    violation_fn *report;
+    judge_go_on *go_on;
+    void *opaque;
+    uint64_t first, count; /* sectors of the cluster the script is about */
+
+    /* The scenario's own later lives; see lives.c. */
+    struct promise *life;  /* what the guest was promised in them; NULL: the scenario has none */
+    uint32_t life_when;    /* position of the last power failure, in that promise */
+    bool lived;            /* in the script under way, they have been lived */
+    uint32_t assumed_when; /* at the first failure */
+    bool rehearsal;        /* nothing is reported yet; */
+    bool rehearsal_found;  /* something would have been */
+};
+
+/* Gives one of n answers about a second power failure, and remembers it among the picks. */
+uint32_t judge_ask(void *opaque, uint32_t n);
+void judge_report_image(struct judge *j, enum verdict_class class, bool second, const char *what, const char *detail);
+
+/* lives.c: does the scenario say what the guest does after a crash? */
+bool lives_wanted(const struct recording *recording);
+void lives_create(struct judge *j);
+void lives_destroy(struct judge *j);
+/* Plays them on the crashed disk, each on what the failure before it left. False if the script ends there (the image does
+ * not open, which script_structure reports). */
+bool lives_play(struct judge *j);
+
+#endif
