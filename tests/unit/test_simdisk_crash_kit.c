@@ -207,7 +207,7 @@ static void take_ret(void *opaque, int ret)
 
 static uint8_t only_byte(const uint8_t *sector)
 {
-    assert_memory_equal(sector, sector + 1, BLK_SECTOR_BYTES - 1);
+    assert_true(!memcmp(sector, sector + 1, BLK_SECTOR_BYTES - 1)); /* cmocka's own comparison takes most of the time */
     return sector[0];
 }
 

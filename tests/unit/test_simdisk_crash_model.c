@@ -291,25 +291,25 @@ static void run_models(const struct sim_disk_model *models, size_t count, uint64
 static void test_named_models(void **state)
 {
     (void)state;
-    run_models(sim_disk_models, sim_disk_model_count, 600, false);
+    run_models(sim_disk_models, sim_disk_model_count, 180, false);
 }
 
 static void test_named_models_with_resizes(void **state)
 {
     (void)state;
-    run_models(sim_disk_models, sim_disk_model_count, 300, true);
+    run_models(sim_disk_models, sim_disk_model_count, 70, true);
 }
 
 static void test_other_combinations(void **state)
 {
     (void)state;
-    run_models(customs, sizeof(customs) / sizeof(customs[0]), 150, false);
+    run_models(customs, sizeof(customs) / sizeof(customs[0]), 70, false);
 }
 
 static void test_other_combinations_with_resizes(void **state)
 {
     (void)state;
-    run_models(customs, sizeof(customs) / sizeof(customs[0]), 100, true);
+    run_models(customs, sizeof(customs) / sizeof(customs[0]), 50, true);
 }
 
 int main(void)
