@@ -162,6 +162,15 @@ static const char run_doc[] =
     "Exit status: 0 clean, 1 findings, 2 usage or scenario error, 3 I/O error, 4 nothing ran, "
     "130 interrupted.";
 
+static int complain_scenario(const char *verb, const char *name)
+{
+    char *near = library_nearest(name);
+    fprintf(stderr, "qedcrash %s: there is no scenario '%s': neither a file nor in the library%s%s%s\n", verb, name,
+            near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+    free(near);
+    return EXIT_USAGE;
+}
+
 int cmd_run(int argc, char **argv)
 {
     struct campaign c = {0};
@@ -181,9 +190,7 @@ int cmd_run(int argc, char **argv)
     for (int i = 0; i < c.o.argument_count && !ret; i++) {
         char *path = library_path(c.o.arguments[i]);
         if (!path) {
-            fprintf(stderr, "qedcrash run: there is no scenario '%s': neither a file nor in the library\n",
-                    c.o.arguments[i]);
-            ret = EXIT_USAGE;
+            ret = complain_scenario(argv[0], c.o.arguments[i]);
         } else {
             ret = run_scenario(&c, argv[0], path);
         }

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "scenarios/scenario.h"
 #include "simdisk/xalloc.h"
 
 static char *join(const char *dir, const char *name, const char *suffix)
@@ -118,4 +119,26 @@ void library_list_free(char **paths, long count)
     for (long i = 0; i < count; i++)
         free(paths[i]);
     free(paths);
+}
+
+char *library_nearest(const char *name)
+{
+    char *dir = library_dir(), **paths;
+    long count = dir ? library_list(dir, &paths) : -1;
+    free(dir);
+    if (count < 0)
+        return NULL;
+    const char **words = xcalloc((size_t)count + 1, sizeof(*words));
+    for (long i = 0; i < count; i++) {
+        char *slash = strrchr(paths[i], '/');
+        words[i] = slash ? slash + 1 : paths[i];
+        size_t length = strlen(paths[i]);
+        if (length > 4) /* ".scn" */
+            paths[i][length - 4] = 0;
+    }
+    const char *near = scn_nearest_word(name, words);
+    char *copy = near ? xalloc_check(strdup(near)) : NULL;
+    free(words);
+    library_list_free(paths, count);
+    return copy;
 }

@@ -195,6 +195,82 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
     }
 }
 
+/* argp's own complaint takes two lines and names no near word, so options are looked at here first. One name may be cut
+ * short where nothing else begins like it. */
+static const struct argp_option *find_option(const char *name, size_t length, int *matches)
+{
+    const struct argp_option *found = NULL;
+    *matches = 0;
+    for (const struct argp_option *o = argp_options; o->name; o++) {
+        if (strncmp(o->name, name, length) != 0)
+            continue;
+        if (!o->name[length]) {
+            *matches = 1;
+            return o;
+        }
+        found = o;
+        ++*matches;
+    }
+    return found;
+}
+
+static int complain_option(char **argv, const char *arg, size_t length, int matches)
+{
+    const char *words[sizeof(argp_options) / sizeof(argp_options[0])] = {0};
+    char name[64];
+    for (size_t i = 0; argp_options[i].name; i++)
+        words[i] = argp_options[i].name;
+    snprintf(name, sizeof(name), "%.*s", (int)length, arg + 2);
+    const char *near = matches ? NULL : scn_nearest_word(name, words);
+    fprintf(stderr, "qedcrash %s: %s '--%s'%s%s%s\n", argv[0],
+            matches ? "more than one option begins with" : "there is no option", name, near ? "; did you mean '--" : "",
+            near ? near : "", near ? "'?" : "");
+    return EINVAL;
+}
+
+static int check_long(int argc, char **argv, int *at)
+{
+    const char *arg = argv[*at];
+    size_t length = strcspn(arg + 2, "=");
+    int matches;
+    const struct argp_option *o = find_option(arg + 2, length, &matches);
+    if (matches != 1)
+        return complain_option(argv, arg, length, matches);
+    bool value = arg[2 + length] == '=';
+    if (o->arg && !value && ++*at >= argc)
+        fprintf(stderr, "qedcrash %s: --%s wants a value, %s\n", argv[0], o->name, o->arg);
+    else if (!o->arg && value)
+        fprintf(stderr, "qedcrash %s: --%s takes no value\n", argv[0], o->name);
+    else
+        return 0;
+    return EINVAL;
+}
+
+static int check_short(char **argv, const char *arg)
+{
+    for (const char *c = arg + 1; *c; c++) {
+        const struct argp_option *o = argp_options;
+        while (o->name && o->key != *c)
+            o++;
+        if (!o->name) {
+            fprintf(stderr, "qedcrash %s: there is no option '-%c'\n", argv[0], *c);
+            return EINVAL;
+        }
+    }
+    return 0;
+}
+
+static int check_options(int argc, char **argv)
+{
+    int ret = 0;
+    for (int i = 1; i < argc && !ret && strcmp(argv[i], "--") != 0; i++) {
+        if (argv[i][0] != '-' || !argv[i][1])
+            continue;
+        ret = argv[i][1] == '-' ? check_long(argc, argv, &i) : check_short(argv, argv[i]);
+    }
+    return ret;
+}
+
 int options_parse(int argc, char **argv, const char *args_doc, const char *doc, struct options *o, bool *help)
 {
     const struct argp argp = {.options = argp_options, .parser = parse_option, .args_doc = args_doc, .doc = doc};
@@ -215,7 +291,9 @@ int options_parse(int argc, char **argv, const char *args_doc, const char *doc, 
         argp_help(&argp, stdout, ARGP_HELP_PRE_DOC | ARGP_HELP_USAGE | ARGP_HELP_LONG | ARGP_HELP_POST_DOC, name);
         return 0;
     }
-    error_t ret = argp_parse(&argp, argc, argv, ARGP_NO_EXIT | ARGP_NO_HELP, NULL, o);
+    error_t ret = check_options(argc, argv);
+    if (!ret)
+        ret = argp_parse(&argp, argc, argv, ARGP_NO_EXIT | ARGP_NO_HELP | ARGP_NO_ERRS, NULL, o);
     if (!ret)
         return 0;
     options_free(o);
