@@ -5,11 +5,16 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "harness/coverage.h"
 #include "harness/determinism.h"
 #include "harness/finding.h"
 #include "harness/id.h"
 #include "harness/schedules.h"
+#include "simdisk/crash_sample.h"
+#include "simdisk/crash_seen.h"
 #include "simdisk/xalloc.h"
+
+#define SEEN_BYTES (UINT64_C(64) << 20) /* room for a million images */
 
 struct cell {
     const struct scenario *scenario;
@@ -26,8 +31,11 @@ struct cell {
     struct finding_set findings;
     const struct crash_space *space; /* being explored */
     const struct crash_state *state;
-    struct bignum total;
-    uint64_t left_out;
+    struct coverage coverage;
+    struct crash_seen *seen; /* where states are judged one by one: the images judged in this epoch */
+    uint32_t epoch;
+    uint64_t visited, distinct; /* states come to one by one, and images among them */
+    bool sampled;               /* of some space only a sample was judged */
     bool cut, stopped;
 };
 
@@ -88,7 +96,9 @@ static void cell_open(struct cell *c)
                                         .script_len = c->options->script_len};
     c->disk = crash_disk_create();
     c->explorer = explorer_create();
-    bignum_init(&c->total, 0);
+    coverage_init(&c->coverage);
+    if (c->options->explore != EXPLORE_COMPLETE)
+        c->seen = crash_seen_create(SEEN_BYTES);
 }
 
 static void cell_close(struct cell *c)
@@ -97,7 +107,8 @@ static void cell_close(struct cell *c)
     cell_forget(c);
     crash_disk_destroy(c->disk);
     explorer_destroy(c->explorer);
-    bignum_free(&c->total);
+    coverage_free(&c->coverage);
+    crash_seen_destroy(c->seen);
     schedules_destroy(c->all);
 }
 
@@ -113,7 +124,8 @@ static bool may_go_on(struct cell *c)
 {
     if (c->options->stop && *c->options->stop)
         c->stopped = true;
-    if (c->counts.executions + judge_count(c->judge)->executions >= c->options->limit)
+    if (c->counts.executions + judge_count(c->judge)->executions >= c->options->limit ||
+        c->visited >= c->options->limit)
         c->cut = true;
     return !c->stopped && !c->cut;
 }
@@ -125,15 +137,58 @@ static void judge_one(struct cell *c, const struct crash_state *state)
     judge_state(c->judge, c->disk, crash_state_when(c->space, state), take_violation, c);
 }
 
-static void enumerate(struct cell *c)
+/* One state of many: judged, unless its image was, by a promise as tight. True if the image is new. */
+static bool judge_new(struct cell *c, const struct crash_state *state, const struct crash_hasher *h)
+{
+    bool distinct;
+    c->visited++;
+    if (!crash_seen_before(c->seen, crash_hasher_value(h, state), crash_state_when(c->space, state), &distinct))
+        judge_one(c, state);
+    c->distinct += distinct;
+    return distinct;
+}
+
+/* Returns the number of states judged. */
+static uint64_t enumerate(struct cell *c, struct crash_hasher *h)
 {
     struct crash_enum *e = crash_enum_create(c->space, c->disk);
+    uint64_t count = 0;
     bool more = true;
-    while (more && may_go_on(c)) {
-        judge_one(c, crash_enum_state(e));
+    crash_enum_hash(e, h);
+    for (; more && may_go_on(c); count++) {
+        judge_new(c, crash_enum_state(e), h);
         more = crash_enum_next(e);
     }
     crash_enum_destroy(e);
+    return count;
+}
+
+/* Returns the number of different states judged. */
+static uint64_t sample(struct cell *c, struct crash_hasher *h, uint64_t share)
+{
+    uint64_t seed = c->options->seed ^ (c->coverage.spaces * UINT64_C(0x9e3779b97f4a7c15)), count = 0;
+    struct crash_sample *e = crash_sample_create(c->space, c->disk, seed, share);
+    bool more = true;
+    c->sampled = true;
+    while (more && may_go_on(c)) {
+        crash_hasher_set(h, crash_sample_state(e));
+        count += judge_new(c, crash_sample_state(e), h);
+        more = crash_sample_next(e);
+    }
+    crash_sample_destroy(e);
+    return count;
+}
+
+static uint64_t judge_one_by_one(struct cell *c, const struct bignum *states, uint64_t share)
+{
+    if (c->epoch != c->space->epoch)
+        crash_seen_clear(c->seen);
+    c->epoch = c->space->epoch;
+    struct crash_hasher *h = crash_hasher_create(c->space);
+    bool all = c->options->explore == EXPLORE_ENUMERATE || bignum_clamp(states) <= share;
+    uint64_t explored = all ? enumerate(c, h) : sample(c, h, share);
+    crash_hasher_destroy(h);
+    return explored;
 }
 
 /* What the violation depends on is known; everything else is as durable, and what must be decided is decided so that
@@ -157,24 +212,29 @@ static bool keep_going(void *opaque)
     return may_go_on(opaque);
 }
 
-static void explore_open(struct cell *c)
+/* True if every state of the space is spoken for. */
+static bool explore_open(struct cell *c)
 {
-    judge_space(c->judge, c->explorer, c->disk, take_open_violation, keep_going, c);
+    return judge_space(c->judge, c->explorer, c->disk, take_open_violation, keep_going, c);
 }
 
-static void explore_space(struct cell *c, struct crash_space *space)
+static void explore_space(struct cell *c, struct crash_space *space, uint64_t share)
 {
-    struct bignum count;
-    crash_space_count(space, &count);
-    bignum_add(&c->total, &count);
-    bignum_free(&count);
+    struct bignum states, explored;
+    uint64_t executions = judge_count(c->judge)->executions, one_by_one = 0;
+    bool open = c->options->explore == EXPLORE_COMPLETE, all = false;
+    crash_space_count(space, &states);
+    coverage_begin(&c->coverage, space, &states);
     c->space = space;
-    bool open = c->options->explore == EXPLORE_COMPLETE;
     crash_disk_load(c->disk, space, open ? explorer_chooser(c->explorer) : NULL);
     if (!c->cut && !c->stopped && open)
-        explore_open(c);
+        all = explore_open(c);
     else if (!c->cut && !c->stopped)
-        enumerate(c);
+        one_by_one = judge_one_by_one(c, &states, share);
+    bignum_init(&explored, one_by_one);
+    coverage_add(&c->coverage, all ? &states : &explored, judge_count(c->judge)->executions - executions);
+    bignum_free(&explored);
+    bignum_free(&states);
     finding_settle(&c->findings, space, c->disk, c->judge, &c->recording, true);
 }
 
@@ -182,12 +242,19 @@ static void explore(struct cell *c)
 {
     struct crash_walk *walk = crash_walk_create(c->recording.history, c->disk_model, false);
     struct crash_space *space;
-    while (!c->stopped && (space = crash_walk_next(walk))) {
+    size_t count = 0, index = 0;
+    uint64_t *shares = NULL;
+    c->epoch = UINT32_MAX;
+    c->coverage.totals_only = c->all != NULL; /* epochs of different runs are not the same */
+    if (c->options->explore == EXPLORE_SAMPLE)
+        shares = coverage_share(c->recording.history, c->disk_model, c->options->limit, &count);
+    for (; !c->stopped && (space = crash_walk_next(walk)); index++) {
         if (!c->all || schedules_first(c->all, space))
-            explore_space(c, space);
+            explore_space(c, space, shares ? shares[index] : 0);
         crash_space_free(space);
     }
     crash_walk_destroy(walk);
+    free(shares);
 }
 
 /* --- into the store ------------------------------------------------------------------------------------------------ */
@@ -347,9 +414,14 @@ static uint64_t overflows(const struct cell *c)
 static void cut_text(const struct cell *c, char *buf, size_t size)
 {
     buf[0] = 0;
-    if (c->cut)
-        snprintf(buf, size, "stopped at the limit of %" PRIu64 " executions; 2^%.2f states in all", c->options->limit,
-                 bignum_log2(&c->total));
+    char part[64];
+    coverage_text(&c->coverage, part, sizeof(part));
+    if (c->cut && c->options->explore == EXPLORE_COMPLETE)
+        snprintf(buf, size, "stopped at the limit of %" PRIu64 " executions: at least %s", c->options->limit, part);
+    else if (c->cut)
+        snprintf(buf, size, "stopped at the limit of %" PRIu64 " states: %s", c->options->limit, part);
+    else if (c->sampled)
+        snprintf(buf, size, "sampled with seed %" PRIu64 ": %s", c->options->seed, part);
     else if (overflows(c))
         snprintf(buf, size, "in %" PRIu64 " executions a later failure had more outcomes than were tried",
                  overflows(c));
@@ -362,11 +434,38 @@ static void cut_text(const struct cell *c, char *buf, size_t size)
                  f.walk.run, f.walk.possible);
 }
 
+static struct store_epoch *fill_epochs(const struct cell *c)
+{
+    struct store_epoch *epochs = xcalloc(c->coverage.count, sizeof(*epochs));
+    for (size_t i = 0; i < c->coverage.count; i++) {
+        const struct coverage_epoch *e = &c->coverage.epochs[i];
+        epochs[i] = (struct store_epoch){.first_point = e->epoch,
+                                         .last_point = e->last_point,
+                                         .states = bignum_string(&e->states),
+                                         .states_log2 = bignum_log2(&e->states),
+                                         .explored = bignum_string(&e->explored),
+                                         .explored_log2 = bignum_log2(&e->explored),
+                                         .executions = e->executions};
+    }
+    return epochs;
+}
+
+static void free_epochs(struct store_epoch *epochs, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        free(epochs[i].states);
+        free(epochs[i].explored);
+    }
+    free(epochs);
+}
+
 static int put(struct cell *c, struct store *store, bool *unsafe, struct scn_error *err)
 {
     struct cell_rows rows;
     struct store_schedules schedules;
-    char *total = bignum_string(&c->total), classes[160], cut[200], possible[24];
+    char *total = bignum_string(&c->coverage.states), *explored = bignum_string(&c->coverage.explored);
+    char classes[160], cut[200], possible[24];
+    struct store_epoch *epochs = fill_epochs(c);
     char *repro =
         id_format_schedule(c->options->id_scenario, c->design->name, c->disk_model->name, &c->schedule, false, 0, "");
     fill_rows(c, &rows);
@@ -375,10 +474,17 @@ static int put(struct cell *c, struct store *store, bool *unsafe, struct scn_err
                               .design = c->design->name,
                               .disk = c->disk_model->name,
                               .verdict = rows.count ? "unsafe" : "safe",
-                              .complete = !c->cut && !overflows(c),
+                              .complete = !c->cut && !c->sampled && !overflows(c),
                               .cut = *cut ? cut : NULL,
                               .states_total = total,
-                              .states_log2 = bignum_log2(&c->total),
+                              .states_log2 = bignum_log2(&c->coverage.states),
+                              .explored = explored,
+                              .explored_log2 = bignum_log2(&c->coverage.explored),
+                              .has_distinct = c->seen != NULL,
+                              .distinct = c->distinct,
+                              .distinct_at_least = c->seen && crash_seen_full(c->seen),
+                              .epochs = epochs,
+                              .epoch_count = c->coverage.count,
                               .executions = c->counts.executions,
                               .leaks = c->counts.leaky,
                               .repro = repro,
@@ -397,7 +503,9 @@ static int put(struct cell *c, struct store *store, bool *unsafe, struct scn_err
         snprintf(err->text, sizeof(err->text), "%s", store_err.text);
     *unsafe = rows.count > 0;
     free_rows(&rows);
+    free_epochs(epochs, c->coverage.count);
     free(total);
+    free(explored);
     free(repro);
     return ret;
 }
@@ -490,12 +598,14 @@ int cell_repro(const struct scenario *s, const struct qed_design *design, const 
         cell_close(&c);
         return -ENOENT;
     }
-    bignum_add(&c.total, &(struct bignum){.limbs = (uint32_t[]){1}, .count = 1});
+    const struct bignum one = {.limbs = (uint32_t[]){1}, .count = 1};
+    coverage_begin(&c.coverage, space, &one);
     c.space = space;
     crash_disk_load(c.disk, space, NULL);
     crash_state_apply(space, &state, c.disk);
     judge_force(c.judge, picks, pick_count);
     judge_one(&c, &state);
+    coverage_add(&c.coverage, &one, judge_count(c.judge)->executions);
     finding_settle(&c.findings, space, c.disk, c.judge, &c.recording, false);
     ret = put(&c, store, unsafe, err);
     crash_state_free(&state);

@@ -20,6 +20,13 @@ const char *render_text(sqlite3_stmt *stmt, int column);
 /* "repro: qedcrash repro 'ID'" and a newline, quoted for the shell. */
 void render_repro(FILE *out, const char *id);
 
+/* The states of all cells of the campaign together: there are too many for a number, so as powers of two. */
+struct render_coverage {
+    double states_log2, covered_log2; /* covered: of the states, the part that was explored; -INFINITY: nothing */
+    int64_t executions;
+};
+int render_coverage(struct store *s, struct render_coverage *out, struct store_error *err);
+
 /* One line per cell of the campaign, each with its findings beneath. */
 int render_cells(struct store *s, FILE *out, const struct render_options *o, struct store_error *err);
 /* "132 cells: 97 safe, ..." */

@@ -2,6 +2,7 @@
  * so a campaign of any size streams.
  */
 #include <errno.h>
+#include <math.h>
 
 #include "reports/render_db.h"
 
@@ -14,7 +15,12 @@ static const char cells_sql[] =
     "      'scenario', scenario, 'design', design, 'disk', disk, 'schedule', schedule,"
     "      'verdict', verdict, 'expected', expected, 'complete', json(iif(complete, 'true', 'false')),"
     "      'crash_points', crash_points,"
-    "      'states', json_object('total', states_total, 'log2', round(states_log2, 2), 'executions', executions),"
+    "      'states', json_object('total', states_total, 'log2', round(states_log2, 2), 'executions', executions,"
+    "          'explored', states_explored, 'covered_log2', round(covered_log2, 2), 'distinct', distinct_images),"
+    "      'epochs', (SELECT json_group_array(json_object("
+    "          'first_point', first_point, 'last_point', last_point, 'states', states, 'log2', round(states_log2, 2),"
+    "          'explored', states_explored, 'covered_log2', round(covered_log2, 2), 'executions', executions))"
+    "        FROM (SELECT * FROM epoch WHERE cell = c.cell ORDER BY seq)),"
     "      'findings', (SELECT json_group_array(json_object("
     "          'id', id, 'class', class, 'crash_point', crash_point, 'guest_sector', guest_sector,"
     "          'expected', expected, 'found', found, 'why', why,"
@@ -75,6 +81,21 @@ static int print_array(struct store *s, FILE *out, const char *sql, struct store
     return store_query_end(s, stmt, rc, err);
 }
 
+static int print_coverage(struct store *s, FILE *out, struct store_error *err)
+{
+    struct render_coverage c;
+    int ret = render_coverage(s, &c, err);
+    if (ret || isinf(c.states_log2))
+        return ret;
+    fprintf(out, ",\"coverage\":{\"log2\":%.2f,\"covered_log2\":", c.states_log2);
+    if (isinf(c.covered_log2))
+        fputs("null", out);
+    else
+        fprintf(out, "%.2f", c.covered_log2);
+    fprintf(out, ",\"executions\":%lld}", (long long)c.executions);
+    return 0;
+}
+
 int render_json(struct store *s, FILE *out, struct store_error *err)
 {
     int ret = print_campaign(s, out, head_sql, "{\"qedcrash\":", ",\"seed\":", err);
@@ -84,6 +105,8 @@ int render_json(struct store *s, FILE *out, struct store_error *err)
     }
     if (!ret)
         ret = print_campaign(s, out, canaries_sql, ",\"canaries\":", "", err);
+    if (!ret)
+        ret = print_coverage(s, out, err);
     if (!ret) {
         fputs(",\"skipped\":", out);
         ret = print_array(s, out, skipped_sql, err);

@@ -1,5 +1,6 @@
 /* render_terminal.c: cells, findings and the summary in words, for a person at a terminal. */
 #include <errno.h>
+#include <math.h>
 #include <string.h>
 
 #include "reports/render_db.h"
@@ -146,7 +147,7 @@ static int measure(struct store *s, struct layout *layout, struct store_error *e
 static const char cells_sql[] =
     "SELECT cell, scenario, design, disk, schedule, verdict, classes, skip_reason, expected, expected_classes,"
     " unexpected, complete, cut, crash_points, states_total, states_log2, executions, schedules_possible,"
-    " schedules_run, schedules_distinct, schedules_complete FROM v_cells"
+    " schedules_run, schedules_distinct, schedules_complete, distinct_images, distinct_at_least FROM v_cells"
     " WHERE campaign = ?1 ORDER BY scenario, design, disk, schedule";
 enum {
     CELL,
@@ -169,7 +170,9 @@ enum {
     SCHEDULES_POSSIBLE,
     SCHEDULES_RUN,
     SCHEDULES_DISTINCT,
-    SCHEDULES_COMPLETE
+    SCHEDULES_COMPLETE,
+    DISTINCT_IMAGES,
+    DISTINCT_AT_LEAST
 };
 
 static void print_numbers(FILE *out, sqlite3_stmt *row)
@@ -181,6 +184,9 @@ static void print_numbers(FILE *out, sqlite3_stmt *row)
     else
         fprintf(out, "INCOMPLETE%s%s", *render_text(row, CUT) ? ": " : "", render_text(row, CUT));
     fprintf(out, ", %s executions", render_text(row, EXECUTIONS));
+    if (sqlite3_column_type(row, DISTINCT_IMAGES) != SQLITE_NULL)
+        fprintf(out, ", %s%s distinct images", sqlite3_column_int(row, DISTINCT_AT_LEAST) ? "at least " : "",
+                render_text(row, DISTINCT_IMAGES));
     if (sqlite3_column_type(row, SCHEDULES_RUN) == SQLITE_NULL)
         return;
     if (sqlite3_column_int(row, SCHEDULES_COMPLETE))
@@ -227,6 +233,32 @@ static void print_cell(FILE *out, const struct render_options *o, const struct l
     fputc('\n', out);
 }
 
+/* Where the states are, and what they took. */
+static int print_epochs(struct store *s, FILE *out, int64_t cell, struct store_error *err)
+{
+    sqlite3_stmt *row;
+    int ret = store_query(s,
+                          "SELECT first_point, last_point, states, states_log2, states_explored, covered_log2,"
+                          " executions FROM v_epochs WHERE campaign = ?1 AND cell = ?2 ORDER BY seq",
+                          &row, err);
+    if (ret)
+        return ret;
+    sqlite3_bind_int64(row, 2, cell);
+    int rc;
+    while ((rc = sqlite3_step(row)) == SQLITE_ROW) {
+        fprintf(out, "    epoch of crash points %s to %s: %s states (2^%.2f), ", render_text(row, 0),
+                render_text(row, 1), render_text(row, 2), sqlite3_column_double(row, 3));
+        if (sqlite3_column_type(row, 5) == SQLITE_NULL)
+            fputs("none explored", out);
+        else if (!strcmp(render_text(row, 4), render_text(row, 2)))
+            fputs("all explored", out);
+        else
+            fprintf(out, "2^%.2f of them explored", sqlite3_column_double(row, 5));
+        fprintf(out, ", %s executions\n", render_text(row, 6));
+    }
+    return store_query_end(s, row, rc, err);
+}
+
 int render_cells(struct store *s, FILE *out, const struct render_options *o, struct store_error *err)
 {
     struct layout layout = {0};
@@ -242,14 +274,62 @@ int render_cells(struct store *s, FILE *out, const struct render_options *o, str
         if (o->quiet && !unsafe && !sqlite3_column_int(row, UNEXPECTED))
             continue;
         print_cell(out, o, &layout, row);
+        ret = o->verbose ? print_epochs(s, out, sqlite3_column_int64(row, CELL), err) : 0;
         /* A single finding's repro line is the last line of the whole output. */
-        ret = print_findings(s, out, o, sqlite3_column_int64(row, CELL), layout.findings > 1, err);
+        if (!ret)
+            ret = print_findings(s, out, o, sqlite3_column_int64(row, CELL), layout.findings > 1, err);
         if (ret) {
             sqlite3_finalize(row);
             return ret;
         }
     }
     return store_query_end(s, row, rc, err);
+}
+
+/* log2(2^a + 2^b) */
+static double add_log2(double a, double b)
+{
+    double hi = a > b ? a : b, lo = a > b ? b : a;
+    return isinf(lo) ? hi : hi + log2(1 + exp2(lo - hi));
+}
+
+int render_coverage(struct store *s, struct render_coverage *out, struct store_error *err)
+{
+    sqlite3_stmt *row;
+    int ret = store_query(s,
+                          "SELECT states_log2, states_log2 + covered_log2, executions FROM v_cells"
+                          " WHERE campaign = ?1 AND verdict <> 'skipped' ORDER BY scenario, design, disk, schedule",
+                          &row, err);
+    *out = (struct render_coverage){.states_log2 = -INFINITY};
+    if (ret)
+        return ret;
+    double explored_log2 = -INFINITY;
+    bool all = true;
+    int rc;
+    while ((rc = sqlite3_step(row)) == SQLITE_ROW) {
+        bool none = sqlite3_column_type(row, 1) == SQLITE_NULL;
+        out->states_log2 = add_log2(out->states_log2, sqlite3_column_double(row, 0));
+        if (!none)
+            explored_log2 = add_log2(explored_log2, sqlite3_column_double(row, 1));
+        all &= !none && sqlite3_column_double(row, 1) >= sqlite3_column_double(row, 0);
+        out->executions += sqlite3_column_int64(row, 2);
+    }
+    out->covered_log2 = all ? 0 : explored_log2 - out->states_log2;
+    return store_query_end(s, row, rc, err);
+}
+
+static void print_coverage(FILE *out, const struct render_coverage *c)
+{
+    if (isinf(c->states_log2))
+        return;
+    fprintf(out, "2^%.2f crash states, ", c->states_log2);
+    if (isinf(c->covered_log2))
+        fputs("none of them explored", out);
+    else if (c->covered_log2 < 0)
+        fprintf(out, "2^%.2f of them explored", c->covered_log2);
+    else
+        fputs("all of them explored", out);
+    fprintf(out, ", %lld executions\n", (long long)c->executions);
 }
 
 static void print_summary(FILE *out, const struct render_options *o, sqlite3_stmt *row)
@@ -291,7 +371,13 @@ int render_summary(struct store *s, FILE *out, const struct render_options *o, s
         print_summary(out, o, row);
         rc = SQLITE_DONE;
     }
-    return store_query_end(s, row, rc, err);
+    struct render_coverage coverage;
+    ret = store_query_end(s, row, rc, err);
+    if (!ret)
+        ret = render_coverage(s, &coverage, err);
+    if (!ret)
+        print_coverage(out, &coverage);
+    return ret;
 }
 
 int render_closing_repro(struct store *s, FILE *out, bool any_finding, struct store_error *err)

@@ -42,6 +42,10 @@ CREATE TABLE cell (
     crash_points      INTEGER NOT NULL,
     states_total      TEXT NOT NULL,                               -- decimal: 2^64 is soon exceeded
     states_log2       REAL NOT NULL,
+    states_explored   TEXT NOT NULL,                               -- those the verdict speaks for
+    covered_log2      REAL,                                        -- log2 of that part; 0: all, NULL: none
+    distinct_images   INTEGER,                                     -- of states judged one by one, else NULL
+    distinct_at_least INTEGER NOT NULL CHECK (distinct_at_least IN (0, 1)), -- there were more, not told apart
     executions        INTEGER NOT NULL,
     guest_writes      INTEGER NOT NULL,
     image_writes      INTEGER NOT NULL,
@@ -77,6 +81,21 @@ CREATE TABLE finding (
     PRIMARY KEY (cell, seq)
 ) STRICT, WITHOUT ROWID;
 
+-- Where the states of a cell are: one row per epoch (from one completed flush to the next), unless the cell stands for
+-- several schedules.
+CREATE TABLE epoch (
+    cell            INTEGER NOT NULL REFERENCES cell (id) ON DELETE CASCADE,
+    seq             INTEGER NOT NULL,
+    first_point     INTEGER NOT NULL,
+    last_point      INTEGER NOT NULL,
+    states          TEXT NOT NULL,              -- decimal
+    states_log2     REAL NOT NULL,
+    states_explored TEXT NOT NULL,
+    covered_log2    REAL,
+    executions      INTEGER NOT NULL,
+    PRIMARY KEY (cell, seq)
+) STRICT, WITHOUT ROWID;
+
 -- Every cell, with its classes in one string.
 CREATE VIEW v_cells AS
 SELECT c.campaign, c.scenario, c.design, c.disk, c.schedule, c.verdict, c.skip_reason, c.expected, c.expected_classes,
@@ -87,8 +106,14 @@ SELECT c.campaign, c.scenario, c.design, c.disk, c.schedule, c.verdict, c.skip_r
         ORDER BY k.rank)), '') AS classes,
     c.crash_points, c.states_total, c.states_log2, c.executions, c.guest_writes, c.image_writes, c.flushes, c.scans,
     c.leaks, c.dirty_after_clean, c.repro, c.schedules_possible, c.schedules_run, c.schedules_distinct,
-    c.schedules_complete, c.id AS cell
+    c.schedules_complete, c.states_explored, c.covered_log2, c.distinct_images, c.distinct_at_least, c.id AS cell
 FROM cell c;
+
+-- Every epoch, with the cell it belongs to.
+CREATE VIEW v_epochs AS
+SELECT c.campaign, c.scenario, c.design, c.disk, c.schedule, e.first_point, e.last_point, e.states, e.states_log2,
+    e.states_explored, e.covered_log2, e.executions, e.cell, e.seq
+FROM epoch e JOIN cell c ON c.id = e.cell;
 
 -- One row per square of the matrix: the schedules of a cell folded into one.
 CREATE VIEW v_matrix AS

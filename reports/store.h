@@ -47,6 +47,16 @@ struct store_finding {
     uint64_t states;              /* crash states seen with this finding */
 };
 
+/* The time between two completed flushes: its crash points, how many states it has, how many were explored. */
+struct store_epoch {
+    uint32_t first_point, last_point;
+    char *states; /* decimal strings */
+    double states_log2;
+    char *explored;
+    double explored_log2; /* -1: none */
+    uint64_t executions;
+};
+
 /* Where a cell stands for every schedule. */
 struct store_schedules {
     const char *possible; /* decimal; if not complete: how many are known of, there are more */
@@ -68,6 +78,13 @@ struct store_cell {
     uint64_t crash_points;
     const char *states_total; /* decimal string */
     double states_log2;
+    const char *explored;   /* states the verdict speaks for, a decimal string; NULL: all */
+    double explored_log2;   /* -1: none */
+    bool has_distinct;      /* states were judged one by one: */
+    uint64_t distinct;      /* different images among them, */
+    bool distinct_at_least; /* or more, which could not be told apart any longer */
+    const struct store_epoch *epochs;
+    size_t epoch_count;
     uint64_t executions;
     uint64_t guest_writes, image_writes, flushes, scans;
     uint64_t leaks, dirty_after_clean; /* measured */

@@ -80,6 +80,34 @@ static void bind_schedules(struct binder *b, const struct store_schedules *sched
     bind_number(b, schedules->complete);
 }
 
+static void bind_real(struct binder *b, double value)
+{
+    sqlite3_bind_double(b->stmt, b->next++, value);
+}
+
+/* How many states were explored, and the logarithm of their part. */
+static void bind_explored(struct binder *b, const char *explored, double explored_log2, double states_log2)
+{
+    bind_text(b, explored);
+    if (explored_log2 < 0)
+        bind_null(b);
+    else
+        bind_real(b, explored_log2 < states_log2 ? explored_log2 - states_log2 : 0.0);
+}
+
+static void bind_coverage(struct binder *b, const struct store_cell *cell)
+{
+    if (cell->explored)
+        bind_explored(b, cell->explored, cell->explored_log2, cell->states_log2);
+    else
+        bind_explored(b, cell->states_total ? cell->states_total : "0", 0, 0);
+    if (cell->has_distinct)
+        bind_number(b, cell->distinct);
+    else
+        bind_null(b);
+    bind_number(b, cell->distinct_at_least);
+}
+
 static int insert_cell(struct store *s, const struct store_cell *cell, struct store_error *err)
 {
     struct binder b = {store_stmt(s, STORE_STMT_INSERT_CELL, err), 1};
@@ -105,6 +133,7 @@ static int insert_cell(struct store *s, const struct store_cell *cell, struct st
     bind_number(&b, cell->dirty_after_clean);
     bind_text(&b, or_empty(cell->repro));
     bind_schedules(&b, cell->schedules);
+    bind_coverage(&b, cell);
     return store_run_stmt(s, STORE_STMT_INSERT_CELL, err);
 }
 
@@ -133,6 +162,23 @@ static int insert_finding(struct store *s, int64_t cell_id, size_t seq, const st
     return store_run_stmt(s, STORE_STMT_INSERT_FINDING, err);
 }
 
+static int insert_epoch(struct store *s, int64_t cell_id, size_t seq, const struct store_epoch *e,
+                        struct store_error *err)
+{
+    struct binder b = {store_stmt(s, STORE_STMT_INSERT_EPOCH, err), 1};
+    if (!b.stmt)
+        return -EIO;
+    bind_number(&b, (uint64_t)cell_id);
+    bind_number(&b, seq);
+    bind_number(&b, e->first_point);
+    bind_number(&b, e->last_point);
+    bind_text(&b, e->states);
+    bind_real(&b, e->states_log2);
+    bind_explored(&b, e->explored, e->explored_log2, e->states_log2);
+    bind_number(&b, e->executions);
+    return store_run_stmt(s, STORE_STMT_INSERT_EPOCH, err);
+}
+
 static int put_rows(struct store *s, const struct store_cell *cell, struct store_error *err)
 {
     int ret = delete_cell(s, cell, err); /* its findings go with it */
@@ -141,6 +187,8 @@ static int put_rows(struct store *s, const struct store_cell *cell, struct store
     int64_t cell_id = sqlite3_last_insert_rowid(s->db);
     for (size_t i = 0; !ret && i < cell->finding_count; i++)
         ret = insert_finding(s, cell_id, i, &cell->findings[i], err);
+    for (size_t i = 0; !ret && i < cell->epoch_count; i++)
+        ret = insert_epoch(s, cell_id, i, &cell->epochs[i], err);
     return ret;
 }
 

@@ -40,7 +40,8 @@ static void expect_last_line(struct store *s, enum test_view view, struct render
     "{\"qedcrash\":\"0.1-test\",\"seed\":1,\"cells\":["                                                                \
     "{\"scenario\":\"cow-partial\",\"design\":\"v2\",\"disk\":\"ssd\",\"schedule\":1,\"verdict\":\"unsafe\","          \
     "\"expected\":\"unsafe\",\"complete\":true,\"crash_points\":14,"                                                   \
-    "\"states\":{\"total\":\"73728\",\"log2\":16.17,\"executions\":311},\"findings\":["                                \
+    "\"states\":{\"total\":\"73728\",\"log2\":16.17,\"executions\":311,\"explored\":\"73728\",\"covered_log2\":0.0,"   \
+    "\"distinct\":null},\"epochs\":[],\"findings\":["                                                                  \
     "{\"id\":\"c\",\"class\":\"corrupt\",\"crash_point\":7,\"guest_sector\":null,\"expected\":\"backing 12\","         \
     "\"found\":\"zero\",\"why\":\"The L2 entry survived, the copied data did not.\","                                  \
     "\"missing_order\":\"cow_write before l2_update\",\"survivors\":1,\"states\":40},"                                 \
@@ -54,10 +55,11 @@ static void expect_last_line(struct store *s, enum test_view view, struct render
     "\"dirty_after_clean\":0},"                                                                                        \
     "{\"scenario\":\"grow\",\"design\":\"v2\",\"disk\":\"ssd\",\"schedule\":1,\"verdict\":\"safe\","                   \
     "\"expected\":null,\"complete\":false,\"crash_points\":14,"                                                        \
-    "\"states\":{\"total\":\"73728\",\"log2\":16.17,\"executions\":311},\"findings\":[],"                              \
+    "\"states\":{\"total\":\"73728\",\"log2\":16.17,\"executions\":311,\"explored\":\"73728\",\"covered_log2\":0.0,"   \
+    "\"distinct\":null},\"epochs\":[],\"findings\":[],"                                                                \
     "\"cost\":{\"guest_writes\":3,\"image_writes\":9,\"flushes\":2,\"scans\":0},\"leaks\":0,"                          \
     "\"dirty_after_clean\":0,\"cut\":\"limit of 10 states\"}],"                                                        \
-    "\"canaries\":{\"caught\":6,\"of\":6},"                                                                            \
+    "\"canaries\":{\"caught\":6,\"of\":6},\"coverage\":{\"log2\":17.17,\"covered_log2\":0.00,\"executions\":622},"     \
     "\"skipped\":[{\"scenario\":\"grow\",\"design\":\"v2\",\"disk\":\"hostdev\",\"schedule\":1,"                       \
     "\"reason\":\"a fixed device\"}]}\n"
 
@@ -141,6 +143,7 @@ static void run_repeats_no_story(void **state)
         "grow         cow-flush  ssd  safe    14 crash points, 73728 states (2^16.17), complete,"
         " 311 executions\n"
         "2 cells: 1 safe, 1 unsafe (1 as expected, 0 unexpected), 0 incomplete, 0 skipped\n"
+        "2^17.17 crash states, all of them explored, 622 executions\n"
         "repro: qedcrash repro 'i'\\''d'\n");
     test_close(s);
 }
@@ -210,6 +213,7 @@ static void matrix_as_a_person_sees_it(void **state)
                 "skipped 1: no backing file\n"
                 "4 cells: 2 safe, 2 unsafe (1 as expected, 1 unexpected), 1 incomplete, 1 skipped;"
                 " canaries 3 of 3 caught\n"
+                "2^18.17 crash states, all of them explored, 1244 executions\n"
                 "repro: qedcrash repro 'longer-id'\n");
     test_close(s);
 }
@@ -329,6 +333,53 @@ static void empty_store_renders(void **state)
     test_close(s);
 }
 
+/* Where the states are, how many of them were explored, and that they could not all be told apart. */
+static void coverage_is_a_number(void **state)
+{
+    (void)state;
+    struct store *s = test_store(NULL);
+    struct store_epoch epochs[] = {
+        {.first_point = 0,
+         .last_point = 5,
+         .states = (char[]){"64"},
+         .states_log2 = 6,
+         .explored = (char[]){"64"},
+         .explored_log2 = 6,
+         .executions = 60},
+        {.first_point = 6,
+         .last_point = 13,
+         .states = (char[]){"73664"},
+         .states_log2 = 16.168672,
+         .explored = (char[]){"0"},
+         .explored_log2 = -1},
+    };
+    struct store_cell cell = test_cell("grow", "v2", "ssd");
+    cell.complete = false;
+    cell.cut = "sampled";
+    cell.explored = "64";
+    cell.explored_log2 = 6;
+    cell.has_distinct = cell.distinct_at_least = true;
+    cell.distinct = 60;
+    cell.epochs = epochs;
+    cell.epoch_count = 2;
+    test_put(s, cell);
+    struct render_options verbose = plain;
+    verbose.verbose = true;
+    expect_text(s, TEST_RUN, verbose,
+                "grow  v2  ssd  safe    14 crash points, 73728 states (2^16.17), INCOMPLETE: sampled, 311 executions,"
+                " at least 60 distinct images\n"
+                "    epoch of crash points 0 to 5: 64 states (2^6.00), all explored, 60 executions\n"
+                "    epoch of crash points 6 to 13: 73664 states (2^16.17), none explored, 0 executions\n");
+    expect_contains(s, TEST_JSON, plain,
+                    "\"explored\":\"64\",\"covered_log2\":-10.17,\"distinct\":60},\"epochs\":["
+                    "{\"first_point\":0,\"last_point\":5,\"states\":\"64\",\"log2\":6.0,\"explored\":\"64\","
+                    "\"covered_log2\":0.0,\"executions\":60},"
+                    "{\"first_point\":6,\"last_point\":13,\"states\":\"73664\",\"log2\":16.17,\"explored\":\"0\","
+                    "\"covered_log2\":null,\"executions\":0}]");
+    expect_contains(s, TEST_MATRIX, plain, "2^16.17 crash states, 2^-10.17 of them explored, 311 executions\n");
+    test_close(s);
+}
+
 static void full_output_is_an_error(void **state)
 {
     (void)state;
@@ -357,6 +408,7 @@ int main(void)
         cmocka_unit_test(color_only_adds_to_the_words),
         cmocka_unit_test(schedules_fold_into_one_square),
         cmocka_unit_test(empty_store_renders),
+        cmocka_unit_test(coverage_is_a_number),
         cmocka_unit_test(full_output_is_an_error),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
