@@ -50,11 +50,12 @@ static uint32_t surviving_update(const struct crash_space *s, const struct crash
 /* The earliest operation submitted before `limit` of which something was lost; metadata only, if asked. */
 static uint32_t lost_before(const struct crash_space *s, const struct crash_state *st, uint32_t limit, bool metadata)
 {
-    uint32_t earliest = HIST_NEVER;
+    uint32_t earliest = HIST_NEVER, when = crash_state_when(s, st);
     for (size_t u = 0; u < s->unit_count; u++)
         for (uint32_t v = crash_state_version(s, st, u) + 1; v < s->units[u].version_count; v++) {
             uint32_t op = crash_unit_version(s, u, v)->op;
-            if (op < limit && op < earliest && (!metadata || is_metadata(s->history->ops[op].label)))
+            if (crash_unit_version(s, u, v)->when <= when && op < limit && op < earliest &&
+                (!metadata || is_metadata(s->history->ops[op].label)))
                 earliest = op;
         }
     return earliest;
@@ -104,14 +105,17 @@ void finding_order_text(const struct finding_key *key, char *buf, size_t size)
 
 /* --- collecting ---------------------------------------------------------------------------------------------------- */
 
-static struct finding *find(struct finding_set *set, const struct finding_key *key)
+static bool same_key(const struct finding_key *a, const struct finding_key *b)
 {
-    for (size_t i = 0; i < set->count; i++) {
-        const struct finding_key *k = &set->items[i].key;
-        if (k->class == key->class && k->cluster == key->cluster && k->lost == key->lost &&
-            k->survivor == key->survivor)
+    return a->class == b->class && a->cluster == b->cluster && a->lost == b->lost && a->survivor == b->survivor;
+}
+
+/* fresh: among those of the space being explored, or among those that are settled. */
+static struct finding *find(struct finding_set *set, const struct finding_key *key, bool fresh)
+{
+    for (size_t i = 0; i < set->count; i++)
+        if (set->items[i].fresh == fresh && same_key(&set->items[i].key, key))
             return &set->items[i];
-    }
     return NULL;
 }
 
@@ -128,8 +132,6 @@ static bool better(const struct finding *f, const struct crash_space *s, const s
         return survivors < f->survivors;
     if (when != f->when)
         return when < f->when;
-    if (!f->fresh)
-        return false; /* an equal one of an earlier space stays */
     int order = crash_state_compare(s, st, &f->state);
     return order < 0 || (order == 0 && v->guest_sector < f->guest_sector);
 }
@@ -137,11 +139,6 @@ static bool better(const struct finding *f, const struct crash_space *s, const s
 static void take_witness(struct finding *f, const struct crash_space *s, const struct crash_state *st,
                          const struct violation *v)
 {
-    if (!f->fresh) {
-        crash_state_free(&f->state);
-        crash_state_init(&f->state, s);
-        f->fresh = true;
-    }
     crash_state_copy(&f->state, st);
     f->survivors = crash_state_survivors(s, st);
     f->when = crash_state_when(s, st);
@@ -155,20 +152,21 @@ void finding_add(struct finding_set *set, const struct crash_space *space, const
                  uint32_t cluster_sectors, const struct violation *v)
 {
     struct finding_key key = key_of(space, state, cluster_sectors, v);
-    struct finding *f = find(set, &key);
+    struct finding *f = find(set, &key, true);
     if (!f) {
         set->items = xgrow(set->items, set->count, &set->cap, sizeof(*set->items));
         f = &set->items[set->count++];
         *f = (struct finding){.key = key, .survivors = UINT32_MAX, .second_life = true, .pick_count = UINT32_MAX};
+        f->run = set->run;
+        f->fresh = true;
+        crash_state_init(&f->state, space);
     }
     if (f->last_state != set->state_number) {
         f->last_state = set->state_number;
         f->states++;
     }
-    if (better(f, space, state, v)) {
+    if (better(f, space, state, v))
         take_witness(f, space, state, v);
-        f->run = set->run;
-    }
 }
 
 /* --- settling ------------------------------------------------------------------------------------------------------ */
@@ -265,6 +263,49 @@ static bool is_empty(const struct crash_space *s, const struct crash_state *st)
     return crash_state_survivors(s, st) == s->prefix_ops;
 }
 
+/* Moves the witness to `there` (taken over), where nothing but the prefix survived, if it is seen there too. `moved`: the
+ * space it was moved to before. */
+static bool move_to(struct finding *f, struct minimal *m, struct crash_space *there, struct crash_space **moved,
+                    const struct minimal_target *target, struct minimal_shown *shown)
+{
+    const struct crash_space *here = m->space;
+    struct crash_state nothing;
+    struct minimal_shown now;
+    crash_state_init(&nothing, there);
+    minimal_load(m, there);
+    if (!minimal_shows(m, &nothing, target, &now)) {
+        minimal_load(m, here);
+        crash_state_free(&nothing);
+        crash_space_free(there);
+        return false;
+    }
+    crash_state_free(&f->state);
+    f->state = nothing;
+    *shown = now;
+    crash_space_free(*moved);
+    *moved = there;
+    return true;
+}
+
+/* The ordered cache: to where the prefix is first seen, and then along shorter ones. Returns the space the witness is in
+ * then, if it is another one. */
+static struct crash_space *shorten_prefix(struct finding *f, struct minimal *m, const struct minimal_target *target,
+                                          struct minimal_shown *shown)
+{
+    struct crash_space *moved = NULL, *there;
+    if (m->space->model->cache != SIM_CACHE_ORDERED || !is_empty(m->space, &f->state))
+        return NULL;
+    there = minimal_with_prefix(m->space, m->space->prefix_ops);
+    if (there->first_point < m->space->first_point)
+        move_to(f, m, there, &moved, target, shown);
+    else
+        crash_space_free(there);
+    while (m->space->prefix_ops && (there = minimal_with_prefix(m->space, m->space->prefix_ops - 1)))
+        if (!move_to(f, m, there, &moved, target, shown))
+            break;
+    return moved;
+}
+
 /* As few survivors as possible, and the missing order read off what is left. Returns the space the witness is in, if it
  * is another one. */
 static struct crash_space *minimize(struct finding *f, struct minimal *m)
@@ -275,71 +316,77 @@ static struct crash_space *minimize(struct finding *f, struct minimal *m)
                                     .nested = f->pick_count > 0,
                                     .guest_sector = f->guest_sector};
     struct minimal_shown shown;
-    struct crash_space *moved = NULL, *shorter = NULL;
     if (!minimal_state(m, &f->state, &target, &shown))
         return NULL; /* cannot be: it was seen */
-    while (is_empty(m->space, &f->state) && (shorter = minimal_shorter_prefix(m->space))) {
-        const struct crash_space *here = m->space;
-        struct crash_state nothing;
-        struct minimal_shown now;
-        crash_state_init(&nothing, shorter);
-        minimal_load(m, shorter);
-        if (!minimal_shows(m, &nothing, &target, &now)) {
-            minimal_load(m, here);
-            crash_state_free(&nothing);
-            break;
-        }
-        crash_state_free(&f->state);
-        f->state = nothing;
-        shown = now;
-        crash_space_free(moved);
-        moved = shorter;
-    }
-    if (shorter != moved)
-        crash_space_free(shorter);
+    struct crash_space *moved = shorten_prefix(f, m, &target, &shown);
     move_witness(f, m, &shown);
     return moved;
 }
 
-/* Of two witnesses of one finding. */
-static bool smaller(const struct finding *a, const struct finding *b)
+/* Which of two witnesses of one finding is the smaller? */
+static int compare_witnesses(const struct finding *a, const struct finding *b)
 {
     if (a->second_life != b->second_life)
-        return b->second_life;
+        return a->second_life ? 1 : -1;
     if (a->pick_count != b->pick_count)
-        return a->pick_count < b->pick_count;
+        return a->pick_count < b->pick_count ? -1 : 1;
     if (a->survivors != b->survivors)
-        return a->survivors < b->survivors;
-    if (a->when != b->when)
-        return a->when < b->when;
-    int order = strcmp(a->text, b->text);
-    return order ? order < 0 : a->guest_sector < b->guest_sector;
+        return a->survivors < b->survivors ? -1 : 1;
+    return a->when < b->when ? -1 : a->when > b->when;
 }
 
-static void swap_findings(struct finding *a, struct finding *b)
+/* An equal one of an earlier space stays. */
+static bool replaces(const struct finding *fresh, const struct finding *f)
 {
-    struct finding swap = *a;
-    *a = *b;
-    *b = swap;
+    int order = compare_witnesses(fresh, f);
+    if (order || !f->fresh)
+        return order < 0;
+    order = strcmp(fresh->text, f->text);
+    return order < 0 || (order == 0 && fresh->guest_sector < f->guest_sector);
 }
 
-/* Findings that have come to be equal are one. */
+static void drop(struct finding_set *set, size_t index)
+{
+    free_finding(&set->items[index]);
+    set->items[index] = set->items[--set->count];
+}
+
+/* A finding that is known, by a witness no larger, needs no telling. */
+static bool is_known(struct finding_set *set, struct finding *f)
+{
+    struct finding *known = find(set, &f->key, false);
+    if (!known || compare_witnesses(f, known) < 0)
+        return false;
+    known->states += f->states;
+    return true;
+}
+
+/* Findings that have come to be equal are one. Those of one space may have states in common. */
 static void merge(struct finding_set *set)
 {
     for (size_t i = 0; i < set->count; i++)
         for (size_t k = i + 1; k < set->count;) {
             struct finding *f = &set->items[i], *g = &set->items[k];
-            if (find(set, &g->key) != f) {
+            if (!same_key(&f->key, &g->key)) {
                 k++;
                 continue;
             }
-            uint64_t states = f->states > g->states ? f->states : g->states;
-            if (smaller(g, f))
-                swap_findings(f, g);
+            if (!g->fresh) { /* the settled one first */
+                struct finding swap = *f;
+                *f = *g;
+                *g = swap;
+            }
+            uint64_t states = !f->fresh ? f->states + g->states : f->states > g->states ? f->states : g->states;
+            if (replaces(g, f)) {
+                struct finding swap = *f;
+                *f = *g;
+                *g = swap;
+            }
             f->states = states;
-            free_finding(g);
-            *g = set->items[--set->count];
+            drop(set, k);
         }
+    for (size_t i = 0; i < set->count; i++)
+        set->items[i].fresh = false;
 }
 
 void finding_settle(struct finding_set *set, const struct crash_space *space, struct crash_disk *disk,
@@ -347,6 +394,14 @@ void finding_settle(struct finding_set *set, const struct crash_space *space, st
 {
     struct judge_counts counts = *judge_count(judge);
     struct minimal m = {.judge = judge, .disk = disk};
+    for (size_t i = 0; i < set->count;) {
+        struct finding *f = &set->items[i];
+        if (!f->fresh || !is_known(set, f)) {
+            i++;
+            continue;
+        }
+        drop(set, i);
+    }
     for (size_t i = 0; i < set->count; i++) {
         struct finding *f = &set->items[i];
         if (!f->fresh)
@@ -355,13 +410,11 @@ void finding_settle(struct finding_set *set, const struct crash_space *space, st
             minimal_load(&m, space);
         struct crash_space *moved = minimal ? minimize(f, &m) : NULL;
         tell(f, &m, recording);
-        f->fresh = false;
         crash_space_free(moved);
         if (moved)
             m.space = NULL;
     }
-    if (minimal)
-        merge(set);
+    merge(set);
     judge_count_back(judge, &counts);
 }
 

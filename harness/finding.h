@@ -34,7 +34,7 @@ struct finding {
     unsigned pick_count;
     uint64_t guest_sector;
     uint64_t run; /* set->run then */
-    char *text; /* crash_state_text */
+    char *text;   /* crash_state_text */
     struct promise_explanation words;
     char what[320];
     char *story; /* lines: what was written, survived, lost, seen */

@@ -148,14 +148,12 @@ bool minimal_state(const struct minimal *m, struct crash_state *st, const struct
     return true;
 }
 
-struct crash_space *minimal_shorter_prefix(const struct crash_space *space)
+struct crash_space *minimal_with_prefix(const struct crash_space *space, uint32_t prefix_ops)
 {
-    if (!space->prefix_ops)
-        return NULL;
     struct crash_walk *walk = crash_walk_create(space->history, space->model, false);
     struct crash_space *s;
     while ((s = crash_walk_next(walk))) {
-        if (s->epoch == space->epoch && s->prefix_ops == space->prefix_ops - 1)
+        if (s->epoch == space->epoch && s->prefix_ops == prefix_ops)
             break;
         crash_space_free(s);
     }

@@ -46,8 +46,8 @@ bool minimal_shows(const struct minimal *m, const struct crash_state *st, const 
 /* Takes away what is not needed. False if the state does not show the target at all. */
 bool minimal_state(const struct minimal *m, struct crash_state *st, const struct minimal_target *target,
                    struct minimal_shown *shown);
-/* The ordered cache: the space in which the last operation of this one's prefix did not persist; NULL if there is none.
- * The caller's. */
-struct crash_space *minimal_shorter_prefix(const struct crash_space *space);
+/* The ordered cache: the first space of this one's epoch in which so many operations persisted; NULL if there is none. The
+ * caller's. */
+struct crash_space *minimal_with_prefix(const struct crash_space *space, uint32_t prefix_ops);
 
 #endif
