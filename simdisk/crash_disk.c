@@ -665,6 +665,18 @@ static uint64_t readable_length(const struct crash_disk *d)
     return follows_data(d) ? UINT64_MAX : current_length(d);
 }
 
+/* Reading asks: is it hidden, could it have persisted? Where the length follows the data that is asked of pending sectors
+ * alone, and not of those that recovery has written over. */
+static void compare_with_read(struct crash_disk *d, uint64_t offset, size_t length)
+{
+    for (uint64_t at = offset; at < offset + length; at += BLK_SECTOR_BYTES) {
+        uint64_t sector = at / BLK_SECTOR_BYTES;
+        uint32_t unit = sector / SIM_PAGE_SECTORS < d->page_count ? crash_disk_unit_at(d, sector) : NO_UNIT;
+        if (d->space->lengths || (unit != NO_UNIT && !d->over[unit]))
+            compare_length(d, at + BLK_SECTOR_BYTES);
+    }
+}
+
 static void disk_readv(struct blockdev *blk, uint64_t offset, const struct iovec *iov, int niov, blk_done *done,
                        void *opaque)
 {
@@ -681,10 +693,8 @@ static void disk_readv(struct blockdev *blk, uint64_t offset, const struct iovec
             if (d->chooser && !reading_table(d))
                 use_sectors(d, first, end);
         }
-        if (d->chooser && !d->space->history->fixed_size) { /* is it hidden, could it have persisted? */
-            for (uint64_t at = offset; at < offset + length; at += BLK_SECTOR_BYTES)
-                compare_length(d, at + BLK_SECTOR_BYTES);
-        }
+        if (d->chooser && !d->space->history->fixed_size)
+            compare_with_read(d, offset, length);
         if (inside) {
             read_bytes(d, offset, iov[i].iov_base, inside);
         }
