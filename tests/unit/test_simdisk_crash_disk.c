@@ -78,19 +78,19 @@ static int write_sectors(struct crash_disk *disk, uint32_t sector, const char *b
 static void reads(struct fixture *f, uint32_t sector, const char *bytes)
 {
     for (; *bytes; bytes++, sector++)
-        assert_int_equal(kit_read_sector(f->disk, sector), *bytes == '.' ? 0 : *bytes);
+        assert_int_equal(tiny_read_sector(f->disk, sector), *bytes == '.' ? 0 : *bytes);
 }
 
 /* ---- asking ---- */
 
 static void test_asks_only_for_what_is_read(void **state)
 {
-    struct history *h = kit_history(4, false);
+    struct history *h = tiny_history(4, false);
     struct fixture f;
 
     (void)state;
-    kit_write_done(h, 0, "AB");
-    kit_write_done(h, 1, "C");
+    tiny_write_done(h, 0, "AB");
+    tiny_write_done(h, 1, "C");
     begin(&f, h, "ssd", "12");
     reads(&f, 2, "cd");
     asked(&f, "");
@@ -103,27 +103,27 @@ static void test_asks_only_for_what_is_read(void **state)
     asked(&f, "u3");
     assert_int_equal(crash_disk_when(f.disk), 3);
     reads(&f, 0, "ACcd"); /* known now */
-    assert_int_equal(kit_length(f.disk, 0), 4);
+    assert_int_equal(tiny_length(f.disk, 0), 4);
     asked(&f, "");
     end(&f);
 }
 
 static void test_rewind(void **state)
 {
-    struct history *h = kit_history(4, false);
+    struct history *h = tiny_history(4, false);
     struct fixture f;
     size_t mark;
 
     (void)state;
-    kit_write_done(h, 0, "AB");
-    kit_write_done(h, 6, "X");
+    tiny_write_done(h, 0, "AB");
+    tiny_write_done(h, 6, "X");
     begin(&f, h, "ssd", "1111100");
     reads(&f, 0, "A");
     mark = crash_disk_mark(f.disk);
     reads(&f, 1, "B");
-    assert_int_equal(kit_length(f.disk, 0), 7);
+    assert_int_equal(tiny_length(f.disk, 0), 7);
     assert_int_equal(write_sectors(f.disk, 0, "QRSTUVWX"), 0);
-    assert_int_equal(kit_length(f.disk, 0), 8);
+    assert_int_equal(tiny_length(f.disk, 0), 8);
     assert_int_equal(crash_disk_writes(f.disk), 1);
     reads(&f, 0, "QRSTUVWX");
     asked(&f, "u2 u2 l2");
@@ -139,7 +139,7 @@ static void test_rewind(void **state)
     assert_int_equal(crash_disk_unit(f.disk, 0), CRASH_OPEN);
     assert_int_equal(crash_disk_when(f.disk), 0);
     f.script.answers = "00";
-    assert_int_equal(kit_length(f.disk, 0), 4);
+    assert_int_equal(tiny_length(f.disk, 0), 4);
     reads(&f, 0, "abcd..."); /* the seventh did not persist: nothing to ask */
     asked(&f, "l2 u2 u2");
     end(&f);
@@ -147,15 +147,15 @@ static void test_rewind(void **state)
 
 static void test_one_load_serves_many_states_without_allocating(void **state)
 {
-    struct history *h = kit_history(4, false);
+    struct history *h = tiny_history(4, false);
     struct fixture f;
     uint64_t allocations = 0;
 
     (void)state;
-    kit_write_done(h, 0, "ABCDEF");
+    tiny_write_done(h, 0, "ABCDEF");
     begin(&f, h, "ssd", "");
     for (unsigned i = 0; i < 50; i++) {
-        kit_length(f.disk, 8);
+        tiny_length(f.disk, 8);
         reads(&f, 0, "abcd");
         assert_int_equal(write_sectors(f.disk, 3, "XYZ"), 0);
         reads(&f, 3, "XYZ");
@@ -171,18 +171,19 @@ static void test_one_load_serves_many_states_without_allocating(void **state)
 
 static void test_length_no_finer_than_asked(void **state)
 {
-    struct history *h = kit_history(2, false);
+    struct history *h = tiny_history(2, false);
     struct fixture f;
 
     (void)state;
-    kit_write_done(h, 2, "ABC");
-    kit_write_done(h, 8, "DE");
+    tiny_write_done(h, 2, "ABC");
+    tiny_write_done(h, 8, "DE");
     begin(&f, h, "ssd", "1000");
-    assert_int_equal(kit_length(f.disk, 8), 8);
+    assert_int_equal(tiny_length(f.disk, 8), 8);
     asked(&f, "l2"); /* below 8, or 8 */
-    assert_int_equal(kit_length(f.disk, 8), 8);
+    assert_int_equal(tiny_length(f.disk, 8), 8);
     asked(&f, "");
-    assert_int_equal(kit_length(f.disk, 0), 9); /* both ends are sectors of one write: they exist from the same point */
+    assert_int_equal(tiny_length(f.disk, 0),
+                     9); /* both ends are sectors of one write: they exist from the same point */
     asked(&f, "l2");
     reads(&f, 8, "D."); /* nothing left to ask: one must, one cannot */
     asked(&f, "");
@@ -192,14 +193,14 @@ static void test_length_no_finer_than_asked(void **state)
 /* The last that could have made the file as long as it is, must. */
 static void test_witness(void **state)
 {
-    struct history *h = kit_history(2, false);
+    struct history *h = tiny_history(2, false);
     struct fixture f;
 
     (void)state;
-    kit_write_done(h, 9, "A");
-    kit_write_done(h, 12, "B");
+    tiny_write_done(h, 9, "A");
+    tiny_write_done(h, 12, "B");
     begin(&f, h, "ssd", "10");
-    assert_int_equal(kit_length(f.disk, 8), 8);
+    assert_int_equal(tiny_length(f.disk, 8), 8);
     asked(&f, "l2");
     assert_int_equal(crash_disk_when(f.disk), 1); /* A alone would do */
     reads(&f, 9, ".");
@@ -208,7 +209,7 @@ static void test_witness(void **state)
     assert_false(crash_disk_allows(f.disk, 1, 0));
     assert_true(crash_disk_allows(f.disk, 1, 1));
     reads(&f, 12, "B");
-    assert_int_equal(kit_length(f.disk, 0), 13);
+    assert_int_equal(tiny_length(f.disk, 0), 13);
     asked(&f, "");
     end(&f);
 }
@@ -216,32 +217,32 @@ static void test_witness(void **state)
 /* Known in round numbers, the file still has a tail. */
 static void test_tail_of_a_rounded_length(void **state)
 {
-    struct history *h = kit_history(8, false);
+    struct history *h = tiny_history(8, false);
     struct fixture f;
 
     (void)state;
-    kit_write_done(h, 9, "A");
+    tiny_write_done(h, 9, "A");
     begin(&f, h, "ssd", "1");
-    assert_int_equal(kit_length(f.disk, 8), 8);
+    assert_int_equal(tiny_length(f.disk, 8), 8);
     asked(&f, "");
     reads(&f, 9, "A");
     asked(&f, "u2");
-    assert_int_equal(kit_length(f.disk, 0), 10);
+    assert_int_equal(tiny_length(f.disk, 0), 10);
     asked(&f, "");
     end(&f);
 }
 
 static void test_own_length_hides(void **state)
 {
-    struct history *h = kit_history(2, false);
+    struct history *h = tiny_history(2, false);
     struct fixture f;
 
     (void)state;
-    kit_write_done(h, 1, "ABC");
+    tiny_write_done(h, 1, "ABC");
     begin(&f, h, "own-length", "01");
     reads(&f, 3, "."); /* beyond the durable length: how long is the file? */
     asked(&f, "l2");
-    assert_int_equal(kit_length(f.disk, 0), 2);
+    assert_int_equal(tiny_length(f.disk, 0), 2);
     assert_int_equal(crash_disk_length_choice(f.disk), 0);
     reads(&f, 0, "aA..");
     asked(&f, "u2");
@@ -254,11 +255,11 @@ static void test_own_length_hides(void **state)
 /* A cut of its own length may hide what was durable: the length comes first. */
 static void test_own_length_cut(void **state)
 {
-    struct history *h = kit_history(4, false);
+    struct history *h = tiny_history(4, false);
     struct fixture f;
 
     (void)state;
-    kit_resize(h, 2);
+    tiny_resize(h, 2);
     begin(&f, h, "own-length", "1");
     assert_int_equal(f.space->lengths[0].bytes, 4 * BLK_SECTOR_BYTES); /* [0] is the durable one */
     assert_int_equal(f.space->length_count, 2);
@@ -266,19 +267,19 @@ static void test_own_length_cut(void **state)
     asked(&f, "");
     reads(&f, 3, ".");
     asked(&f, "l2");
-    assert_int_equal(kit_length(f.disk, 0), 2);
+    assert_int_equal(tiny_length(f.disk, 0), 2);
     end(&f);
 }
 
 static void test_fixed_size(void **state)
 {
-    struct history *h = kit_history(4, true);
+    struct history *h = tiny_history(4, true);
     struct fixture f;
 
     (void)state;
-    kit_write_done(h, 3, "A");
+    tiny_write_done(h, 3, "A");
     begin(&f, h, "hostdev", "1");
-    assert_int_equal(kit_length(f.disk, 0), 4);
+    assert_int_equal(tiny_length(f.disk, 0), 4);
     asked(&f, "");
     assert_null(crash_disk_blk(f.disk)->ops->resize);
     assert_int_equal(write_sectors(f.disk, 3, "XY"), -28); /* ENOSPC */
@@ -291,12 +292,12 @@ static void test_fixed_size(void **state)
 
 static void test_atoms(void **state)
 {
-    struct history *h = kit_history(4, false);
+    struct history *h = tiny_history(4, false);
     struct fixture f;
 
     (void)state;
-    kit_write_done(h, 0, "ABC");
-    kit_write_done(h, 1, "X");
+    tiny_write_done(h, 0, "ABC");
+    tiny_write_done(h, 1, "X");
     begin(&f, h, "atomic-writes", "1");
     reads(&f, 1, "B"); /* so the first write persisted, the second did not */
     asked(&f, "u3");
@@ -309,12 +310,12 @@ static void test_atoms(void **state)
 
 static void test_later_atom_leaves_earlier_open(void **state)
 {
-    struct history *h = kit_history(4, false);
+    struct history *h = tiny_history(4, false);
     struct fixture f;
 
     (void)state;
-    kit_write_done(h, 0, "AB");
-    kit_write_done(h, 1, "X");
+    tiny_write_done(h, 0, "AB");
+    tiny_write_done(h, 1, "X");
     begin(&f, h, "atomic-writes", "20");
     reads(&f, 1, "X");
     reads(&f, 0, "a");
@@ -326,11 +327,11 @@ static void test_later_atom_leaves_earlier_open(void **state)
 
 static void test_overwritten_unread(void **state)
 {
-    struct history *h = kit_history(4, false);
+    struct history *h = tiny_history(4, false);
     struct fixture f;
 
     (void)state;
-    kit_write_done(h, 1, "A");
+    tiny_write_done(h, 1, "A");
     begin(&f, h, "ssd", "1");
     assert_int_equal(write_sectors(f.disk, 1, "Z"), 0);
     reads(&f, 0, "aZcd");
@@ -344,11 +345,11 @@ static void test_overwritten_unread(void **state)
 
 static void test_writing_part_of_a_block_asks(void **state)
 {
-    struct history *h = kit_history(8, false);
+    struct history *h = tiny_history(8, false);
     struct fixture f;
 
     (void)state;
-    kit_write_done(h, 1, "A");
+    tiny_write_done(h, 1, "A");
     begin(&f, h, "atom-4k", "1");
     assert_int_equal(write_sectors(f.disk, 2, "Z"), 0);
     asked(&f, "u2");
@@ -359,36 +360,36 @@ static void test_writing_part_of_a_block_asks(void **state)
 
 static void test_resize(void **state)
 {
-    struct history *h = kit_history(4, false);
+    struct history *h = tiny_history(4, false);
     struct fixture f;
     struct blockdev *blk;
 
     (void)state;
-    kit_write_done(h, 5, "A");
+    tiny_write_done(h, 5, "A");
     begin(&f, h, "ssd", "1");
     blk = crash_disk_blk(f.disk);
     assert_int_equal(blk->ops->resize(blk, 2 * BLK_SECTOR_BYTES), 0);
     asked(&f, "l2");
-    assert_int_equal(kit_length(f.disk, 0), 2);
+    assert_int_equal(tiny_length(f.disk, 0), 2);
     assert_int_equal(blk->ops->resize(blk, 6 * BLK_SECTOR_BYTES), 0);
-    assert_int_equal(kit_length(f.disk, 0), 6);
+    assert_int_equal(tiny_length(f.disk, 0), 6);
     reads(&f, 0, "ab....");
     crash_disk_rewind(f.disk, 0);
     f.script.answers = "";
-    assert_int_equal(kit_length(f.disk, 0), 4);
+    assert_int_equal(tiny_length(f.disk, 0), 4);
     reads(&f, 0, "abcd..");
     end(&f);
 }
 
 static void test_next_data(void **state)
 {
-    struct history *h = kit_history(1, false);
+    struct history *h = tiny_history(1, false);
     struct fixture f;
     struct blockdev *blk;
 
     (void)state;
-    kit_write_done(h, 10, "A.");
-    kit_write_done(h, 13, ".");
+    tiny_write_done(h, 10, "A.");
+    tiny_write_done(h, 13, ".");
     begin(&f, h, "ssd", "3");
     blk = crash_disk_blk(f.disk);
     assert_int_equal(blk->ops->next_data(blk, 0, 8192), 0);
@@ -415,21 +416,21 @@ static void settles(struct history *h, const char *disk)
     struct crash_space *space;
 
     for (; (space = crash_walk_next(walk)); crash_space_free(space)) {
-        struct kit_dfs dfs;
+        struct tiny_dfs dfs;
 
-        kit_dfs_start(&dfs);
+        tiny_dfs_start(&dfs);
         crash_disk_load(d, space, &dfs.chooser);
         crash_disk_load(plain, space, NULL);
-        for (bool first = true; kit_dfs_next(&dfs, first); first = false) {
+        for (bool first = true; tiny_dfs_next(&dfs, first); first = false) {
             struct crash_state st;
             struct image image;
             uint32_t length, when;
             uint8_t a, b;
 
             crash_disk_rewind(d, 0);
-            length = kit_length(d, 8);
-            a = kit_read_sector(d, 9);
-            b = kit_read_sector(d, 1);
+            length = tiny_length(d, 8);
+            a = tiny_read_sector(d, 9);
+            b = tiny_read_sector(d, 1);
             when = crash_disk_when(d);
             crash_disk_settle(d);
             crash_state_init(&st, space);
@@ -437,7 +438,7 @@ static void settles(struct history *h, const char *disk)
             assert_int_equal(crash_state_when(space, &st), when);
             crash_disk_rewind(plain, 0);
             crash_state_apply(space, &st, plain);
-            kit_read(plain, &image);
+            tiny_read(plain, &image);
             assert_int_equal(image.length / 8 * 8, length);
             assert_int_equal(image.sector[9], a);
             assert_int_equal(image.sector[1], b);
@@ -454,14 +455,14 @@ static void test_settle(void **state)
     (void)state;
     for (size_t m = 0; m < sim_disk_model_count; m++) {
         bool fixed = sim_disk_models[m].size == SIM_SIZE_FIXED;
-        struct history *h = kit_history(fixed ? KIT_SECTORS : 6, fixed);
+        struct history *h = tiny_history(fixed ? KIT_SECTORS : 6, fixed);
 
-        kit_write(h, BLK_EVENT_NONE, 5, "ABC");
-        kit_write_done(h, 0, "XYZ");
-        kit_write_done(h, 9, "DEF");
-        kit_write_done(h, 1, "GH");
-        kit_flush_done(h, -5);
-        kit_write(h, BLK_EVENT_NONE, 8, "IJ");
+        tiny_write(h, BLK_EVENT_NONE, 5, "ABC");
+        tiny_write_done(h, 0, "XYZ");
+        tiny_write_done(h, 9, "DEF");
+        tiny_write_done(h, 1, "GH");
+        tiny_flush_done(h, -5);
+        tiny_write(h, BLK_EVENT_NONE, 8, "IJ");
         settles(h, sim_disk_models[m].name);
         history_destroy(h);
     }

@@ -107,7 +107,7 @@ bool image_set_same(const struct image_set *a, const struct image_set *b, bool w
 
 /* ---- histories ---- */
 
-struct history *kit_history(uint32_t base_sectors, bool fixed)
+struct history *tiny_history(uint32_t base_sectors, bool fixed)
 {
     struct sim_pages *base = sim_pages_create();
     uint8_t sector[BLK_SECTOR_BYTES];
@@ -119,7 +119,7 @@ struct history *kit_history(uint32_t base_sectors, bool fixed)
     return history_create(base, (uint64_t)base_sectors * sizeof(sector), fixed);
 }
 
-uint32_t kit_write(struct history *h, enum blk_event label, uint32_t sector, const char *bytes)
+uint32_t tiny_write(struct history *h, enum blk_event label, uint32_t sector, const char *bytes)
 {
     size_t count = strlen(bytes);
     struct hist_op op = {.kind = HIST_WRITE,
@@ -135,25 +135,25 @@ uint32_t kit_write(struct history *h, enum blk_event label, uint32_t sector, con
     return history_submit(h, &op);
 }
 
-uint32_t kit_write_done(struct history *h, uint32_t sector, const char *bytes)
+uint32_t tiny_write_done(struct history *h, uint32_t sector, const char *bytes)
 {
-    uint32_t op = kit_write(h, BLK_EVENT_NONE, sector, bytes);
+    uint32_t op = tiny_write(h, BLK_EVENT_NONE, sector, bytes);
 
     history_done(h, op, 0);
     return op;
 }
 
-uint32_t kit_flush(struct history *h)
+uint32_t tiny_flush(struct history *h)
 {
     return history_submit(h, &(struct hist_op){.kind = HIST_FLUSH, .label = BLK_EVENT_FLUSH_TO_DISK});
 }
 
-void kit_flush_done(struct history *h, int ret)
+void tiny_flush_done(struct history *h, int ret)
 {
-    history_done(h, kit_flush(h), ret);
+    history_done(h, tiny_flush(h), ret);
 }
 
-void kit_resize(struct history *h, uint32_t sectors)
+void tiny_resize(struct history *h, uint32_t sectors)
 {
     struct hist_op op = {.kind = HIST_RESIZE,
                          .label = BLK_EVENT_TRUNCATE,
@@ -180,7 +180,7 @@ static void print_op(const struct history *h, uint32_t index)
     printf("\"%s", op->reached_disk ? "" : " (never reached the disk)");
 }
 
-void kit_print(const struct history *h)
+void tiny_print(const struct history *h)
 {
     printf("history over %u sectors%s\n", (unsigned)(h->base_length_bytes / BLK_SECTOR_BYTES),
            h->fixed_size ? ", fixed" : "");
@@ -211,7 +211,7 @@ static uint8_t only_byte(const uint8_t *sector)
     return sector[0];
 }
 
-uint8_t kit_read_sector(struct crash_disk *disk, uint32_t sector)
+uint8_t tiny_read_sector(struct crash_disk *disk, uint32_t sector)
 {
     uint8_t buf[BLK_SECTOR_BYTES];
     struct iovec iov = {buf, sizeof(buf)};
@@ -224,7 +224,7 @@ uint8_t kit_read_sector(struct crash_disk *disk, uint32_t sector)
     return only_byte(buf);
 }
 
-uint32_t kit_length(struct crash_disk *disk, uint32_t unit_sectors)
+uint32_t tiny_length(struct crash_disk *disk, uint32_t unit_sectors)
 {
     struct blockdev *blk = crash_disk_blk(disk);
     uint64_t unit = (uint64_t)unit_sectors * BLK_SECTOR_BYTES, bytes;
@@ -236,21 +236,21 @@ uint32_t kit_length(struct crash_disk *disk, uint32_t unit_sectors)
     return (uint32_t)(bytes / BLK_SECTOR_BYTES);
 }
 
-void kit_read(struct crash_disk *disk, struct image *image)
+void tiny_read(struct crash_disk *disk, struct image *image)
 {
     uint8_t buf[KIT_SECTORS * BLK_SECTOR_BYTES];
     struct iovec iov = {buf, sizeof(buf)};
     struct blockdev *blk = crash_disk_blk(disk);
     int ret = 1;
 
-    image->length = kit_length(disk, 0);
+    image->length = tiny_length(disk, 0);
     blk->ops->readv(blk, 0, &iov, 1, take_ret, &ret);
     assert_int_equal(ret, 0);
     for (uint32_t i = 0; i < KIT_SECTORS; i++)
         image->sector[i] = only_byte(buf + (size_t)i * BLK_SECTOR_BYTES);
 }
 
-size_t kit_enumerate(const struct crash_space *space, struct crash_disk *disk, struct image_set *set)
+size_t tiny_enumerate(const struct crash_space *space, struct crash_disk *disk, struct image_set *set)
 {
     struct crash_enum *e;
     struct image image;
@@ -259,7 +259,7 @@ size_t kit_enumerate(const struct crash_space *space, struct crash_disk *disk, s
     crash_disk_load(disk, space, NULL);
     e = crash_enum_create(space, disk);
     do {
-        kit_read(disk, &image);
+        tiny_read(disk, &image);
         image.when = crash_state_when(space, crash_enum_state(e));
         image_set_add(set, &image);
         n++;
@@ -273,7 +273,7 @@ size_t kit_enumerate(const struct crash_space *space, struct crash_disk *disk, s
 static uint32_t dfs_choose(struct crash_chooser *chooser, enum crash_choice kind, size_t index,
                            const uint32_t *alternatives, uint32_t n)
 {
-    struct kit_dfs *dfs = (struct kit_dfs *)chooser;
+    struct tiny_dfs *dfs = (struct tiny_dfs *)chooser;
 
     (void)index;
     assert_true(n >= 2);
@@ -289,12 +289,12 @@ static uint32_t dfs_choose(struct crash_chooser *chooser, enum crash_choice kind
     return dfs->pick[dfs->at++];
 }
 
-void kit_dfs_start(struct kit_dfs *dfs)
+void tiny_dfs_start(struct tiny_dfs *dfs)
 {
-    *dfs = (struct kit_dfs){.chooser = {.choose = dfs_choose}};
+    *dfs = (struct tiny_dfs){.chooser = {.choose = dfs_choose}};
 }
 
-bool kit_dfs_next(struct kit_dfs *dfs, bool first)
+bool tiny_dfs_next(struct tiny_dfs *dfs, bool first)
 {
     dfs->at = 0;
     dfs->asked_length = 0;

@@ -46,15 +46,15 @@ bool image_set_same(const struct image_set *a, const struct image_set *b, bool w
 /* --- histories ---- */
 
 /* A history over a disk of base_sectors sectors, the n-th filled with 'a' + n. */
-struct history *kit_history(uint32_t base_sectors, bool fixed);
+struct history *tiny_history(uint32_t base_sectors, bool fixed);
 /* Submits a write that fills `count` sectors with these bytes. Returns the operation. */
-uint32_t kit_write(struct history *h, enum blk_event label, uint32_t sector, const char *bytes);
-uint32_t kit_flush(struct history *h);
+uint32_t tiny_write(struct history *h, enum blk_event label, uint32_t sector, const char *bytes);
+uint32_t tiny_flush(struct history *h);
 /* Submitted and done. */
-uint32_t kit_write_done(struct history *h, uint32_t sector, const char *bytes);
-void kit_flush_done(struct history *h, int ret);
-void kit_resize(struct history *h, uint32_t sectors);
-void kit_print(const struct history *h);
+uint32_t tiny_write_done(struct history *h, uint32_t sector, const char *bytes);
+void tiny_flush_done(struct history *h, int ret);
+void tiny_resize(struct history *h, uint32_t sectors);
+void tiny_print(const struct history *h);
 
 /* --- what is possible ---- */
 
@@ -67,23 +67,23 @@ bool naive_order_matters(const struct history *h, const struct sim_disk_model *m
 bool naive_boundary(const struct history *h, const struct sim_disk_model *model, uint32_t event);
 
 /* Length first, then all sectors. */
-void kit_read(struct crash_disk *disk, struct image *image);
+void tiny_read(struct crash_disk *disk, struct image *image);
 /* The byte that fills the sector. */
-uint8_t kit_read_sector(struct crash_disk *disk, uint32_t sector);
-uint32_t kit_length(struct crash_disk *disk, uint32_t unit_sectors);
+uint8_t tiny_read_sector(struct crash_disk *disk, uint32_t sector);
+uint32_t tiny_length(struct crash_disk *disk, uint32_t unit_sectors);
 /* Every state of the space, by plain enumeration. Returns how many. */
-size_t kit_enumerate(const struct crash_space *space, struct crash_disk *disk, struct image_set *set);
+size_t tiny_enumerate(const struct crash_space *space, struct crash_disk *disk, struct image_set *set);
 
 /* A chooser that goes through all sequences of choices, one run each. */
-struct kit_dfs {
+struct tiny_dfs {
     struct crash_chooser chooser; /* first */
     uint32_t pick[64], of[64];
     uint32_t depth, at;
     uint32_t asked_length;
 };
 
-void kit_dfs_start(struct kit_dfs *dfs);
+void tiny_dfs_start(struct tiny_dfs *dfs);
 /* Before each run: true while there is one more. */
-bool kit_dfs_next(struct kit_dfs *dfs, bool first);
+bool tiny_dfs_next(struct tiny_dfs *dfs, bool first);
 
 #endif

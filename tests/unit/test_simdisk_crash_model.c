@@ -33,7 +33,7 @@ static uint32_t random_write(struct history *h, uint32_t limit)
         sector = limit - count;
     for (uint32_t i = 0; i < count; i++)
         bytes[i] = "ABCDEFab."[below(9)]; /* few enough to be equal at times */
-    return kit_write(h, labels[below(3)], sector, bytes);
+    return tiny_write(h, labels[below(3)], sector, bytes);
 }
 
 static void complete(struct history *h, uint32_t op)
@@ -49,7 +49,7 @@ static void complete(struct history *h, uint32_t op)
 static struct history *random_history(const struct random_shape *shape)
 {
     uint32_t length = shape->fixed ? KIT_SECTORS : below(13) / shape->align * shape->align;
-    struct history *h = kit_history(length, shape->fixed);
+    struct history *h = tiny_history(length, shape->fixed);
     uint32_t writes = 2 + below(3), flushes = below(3), resizes = shape->resizes ? 1 : 0;
     uint32_t flight[8], count = 0;
 
@@ -60,14 +60,14 @@ static struct history *random_history(const struct random_shape *shape)
             flight[count++] = random_write(h, shape->fixed ? length : 12);
             writes--;
         } else if (what == 3 && flushes) {
-            flight[count++] = kit_flush(h);
+            flight[count++] = tiny_flush(h);
             flushes--;
         } else if (what < 8 && count) {
             uint32_t i = below(count);
             complete(h, flight[i]);
             flight[i] = flight[--count];
         } else if (what == 8 && resizes && below(2)) {
-            kit_resize(h, below(12) / shape->align * shape->align);
+            tiny_resize(h, below(12) / shape->align * shape->align);
             resizes--;
         } else if (what == 9) {
             history_mark(h, below(2), "mark");
@@ -103,17 +103,17 @@ static bool lazy_run(struct crash_disk *disk, unsigned way, struct image *image)
     struct image again;
 
     if (way == 1)
-        kit_length(disk, 8);
+        tiny_length(disk, 8);
     for (uint32_t i = 0; i < KIT_SECTORS && way; i++) {
         uint32_t sector = way == 2 ? KIT_SECTORS - 1 - i : i;
 
         if (way == 3 && i == 5)
-            kit_length(disk, 8);
-        image->sector[sector] = kit_read_sector(disk, sector);
+            tiny_length(disk, 8);
+        image->sector[sector] = tiny_read_sector(disk, sector);
     }
     if (way == 2)
-        kit_length(disk, 8);
-    kit_read(disk, &again);
+        tiny_length(disk, 8);
+    tiny_read(disk, &again);
     if (!way)
         *image = again;
     image->length = again.length;
@@ -127,12 +127,12 @@ static bool compare_lazy(struct comparison *c, const struct crash_space *space, 
     static const char *const names[] = {"lazy, length first", "lazy, length in between", "lazy, backwards",
                                         "lazy, length amid"};
     struct image_set seen = {0};
-    struct kit_dfs dfs;
+    struct tiny_dfs dfs;
     bool same = true;
 
-    kit_dfs_start(&dfs);
+    tiny_dfs_start(&dfs);
     crash_disk_load(c->disk, space, &dfs.chooser);
-    for (bool first = true; kit_dfs_next(&dfs, first); first = false) {
+    for (bool first = true; tiny_dfs_next(&dfs, first); first = false) {
         struct image image = {.length = 0};
 
         crash_disk_rewind(c->disk, 0);
@@ -154,7 +154,7 @@ static bool compare_all_lazy(struct comparison *c, const struct crash_space *spa
     struct image_set all = {0};
     bool same = true;
 
-    kit_enumerate(space, c->disk, &all);
+    tiny_enumerate(space, c->disk, &all);
     image_set_finish(&all);
     for (unsigned way = 0; way < 4 && same; way++)
         same = compare_lazy(c, space, &all, way);
@@ -198,7 +198,7 @@ static int compare_walk(struct comparison *c, bool every_point)
             if (!small_enough(space))
                 result = 0;
             else
-                c->states += kit_enumerate(space, c->disk, &spaces);
+                c->states += tiny_enumerate(space, c->disk, &spaces);
             if (result && c->lazy && !compare_all_lazy(c, space))
                 result = -1;
             crash_space_free(space);
@@ -256,7 +256,7 @@ static unsigned compare_model(const struct sim_disk_model *model, uint64_t seed,
     total->runs += c.runs;
     if (!good) {
         printf("seed %u, disk %s%s\n", (unsigned)seed, model->name, resizes ? ", resizes" : "");
-        kit_print(h);
+        tiny_print(h);
     }
     history_destroy(h);
     return !good;

@@ -20,7 +20,7 @@ static void expect_images(const struct history *h, const struct sim_disk_model *
 
     for (; (space = crash_walk_next(walk)); crash_space_free(space)) {
         if (space->first_point == point)
-            kit_enumerate(space, disk, &set);
+            tiny_enumerate(space, disk, &set);
     }
     image_set_finish(&set);
     for (size_t i = 0; i < set.count; i++) {
@@ -56,7 +56,7 @@ static void expect_epochs(const struct history *h, const struct sim_disk_model *
 
 static void test_nothing_pending(void **state)
 {
-    struct history *h = kit_history(3, false);
+    struct history *h = tiny_history(3, false);
 
     (void)state;
     expect_images(h, model("ssd"), 0, "abc|");
@@ -66,19 +66,19 @@ static void test_nothing_pending(void **state)
 
 static void test_flush_covers_what_had_completed_before_it_was_submitted(void **state)
 {
-    struct history *h = kit_history(3, false);
+    struct history *h = tiny_history(3, false);
     uint32_t early, late, flush;
 
     (void)state;
-    early = kit_write(h, BLK_EVENT_NONE, 0, "A");
-    late = kit_write(h, BLK_EVENT_NONE, 1, "B");
+    early = tiny_write(h, BLK_EVENT_NONE, 0, "A");
+    late = tiny_write(h, BLK_EVENT_NONE, 1, "B");
     history_done(h, early, 0);
-    flush = kit_flush(h);
+    flush = tiny_flush(h);
     history_done(h, late, 0); /* complete before the flush is, but not before it was submitted */
     expect_images(h, model("ssd"), 5, "ABc| Abc| aBc| abc|");
     history_done(h, flush, 0);
     expect_images(h, model("ssd"), 6, "ABc| Abc|");
-    kit_flush_done(h, 0);
+    tiny_flush_done(h, 0);
     expect_images(h, model("ssd"), 8, "ABc|");
     expect_epochs(h, model("ssd"), "0-5 6-7 8-8");
     history_destroy(h);
@@ -86,11 +86,11 @@ static void test_flush_covers_what_had_completed_before_it_was_submitted(void **
 
 static void test_in_flight_is_pending(void **state)
 {
-    struct history *h = kit_history(1, false);
+    struct history *h = tiny_history(1, false);
 
     (void)state;
-    kit_write(h, BLK_EVENT_NONE, 0, "A");
-    kit_flush_done(h, 0);
+    tiny_write(h, BLK_EVENT_NONE, 0, "A");
+    tiny_flush_done(h, 0);
     expect_images(h, model("ssd"), 0, "a|");
     expect_images(h, model("ssd"), 1, "A| a|");
     expect_images(h, model("ssd"), 3, "A| a|");
@@ -99,8 +99,8 @@ static void test_in_flight_is_pending(void **state)
 
 static void test_never_reached_the_disk(void **state)
 {
-    struct history *h = kit_history(1, false);
-    uint32_t op = kit_write(h, BLK_EVENT_NONE, 0, "A");
+    struct history *h = tiny_history(1, false);
+    uint32_t op = tiny_write(h, BLK_EVENT_NONE, 0, "A");
 
     (void)state;
     h->ops[op].reached_disk = false;
@@ -111,14 +111,14 @@ static void test_never_reached_the_disk(void **state)
 
 static void test_boundaries(void **state)
 {
-    struct history *h = kit_history(1, false);
+    struct history *h = tiny_history(1, false);
 
     (void)state;
-    kit_write_done(h, 0, "A"); /* 0 1 */
+    tiny_write_done(h, 0, "A"); /* 0 1 */
     history_mark(h, false, "read acknowledged");
     history_mark(h, true, "flush acknowledged");
-    kit_flush_done(h, -5); /* 4 5: no promise, no boundary */
-    kit_flush_done(h, 0);  /* 6 7 */
+    tiny_flush_done(h, -5); /* 4 5: no promise, no boundary */
+    tiny_flush_done(h, 0);  /* 6 7 */
     expect_epochs(h, model("ssd"), "0-3 4-7 8-8");
     expect_epochs(h, model("liar"), "0-3 4-8");
     expect_epochs(h, model("writethrough"), "0-1 2-3 4-7 8-8");
@@ -129,29 +129,29 @@ static void test_boundaries(void **state)
 
 static void test_versions_in_order(void **state)
 {
-    struct history *h = kit_history(1, false);
+    struct history *h = tiny_history(1, false);
 
     (void)state;
-    kit_write_done(h, 0, "A");
-    kit_flush_done(h, 0);
-    kit_write_done(h, 0, "B");
-    kit_write_done(h, 0, "C");
+    tiny_write_done(h, 0, "A");
+    tiny_flush_done(h, 0);
+    tiny_write_done(h, 0, "B");
+    tiny_write_done(h, 0, "C");
     expect_images(h, model("ssd"), 8, "A| B| C|");
-    kit_flush_done(h, 0);
+    tiny_flush_done(h, 0);
     expect_images(h, model("ssd"), 10, "C|");
     history_destroy(h);
 }
 
 static void test_equal_contents_collapse(void **state)
 {
-    struct history *h = kit_history(2, false);
+    struct history *h = tiny_history(2, false);
     struct crash_walk *walk;
     struct crash_space *space;
 
     (void)state;
-    kit_write_done(h, 0, "Ab"); /* the second sector as it was */
-    kit_write_done(h, 0, "B");
-    kit_write_done(h, 0, "A");
+    tiny_write_done(h, 0, "Ab"); /* the second sector as it was */
+    tiny_write_done(h, 0, "B");
+    tiny_write_done(h, 0, "A");
     walk = crash_walk_create(h, model("ssd"), false);
     space = crash_walk_next(walk);
     assert_int_equal(space->unit_count, 1);
@@ -167,10 +167,10 @@ static void test_equal_contents_collapse(void **state)
 
 static void test_zeros_beyond_the_end_still_lengthen(void **state)
 {
-    struct history *h = kit_history(1, false);
+    struct history *h = tiny_history(1, false);
 
     (void)state;
-    kit_write_done(h, 2, ".");
+    tiny_write_done(h, 2, ".");
     expect_images(h, model("ssd"), 2, "a| a..|");
     history_destroy(h);
 }
@@ -179,14 +179,14 @@ static void test_zeros_beyond_the_end_still_lengthen(void **state)
 
 static void test_atoms(void **state)
 {
-    struct history *h = kit_history(9, false);
+    struct history *h = tiny_history(9, false);
 
     (void)state;
-    kit_write_done(h, 7, "AB");
+    tiny_write_done(h, 7, "AB");
     expect_images(h, model("ssd"), 2, "abcdefgAB| abcdefgAi| abcdefghB| abcdefghi|");
     expect_images(h, model("atom-4k"), 2, "abcdefgAB| abcdefgAi| abcdefghB| abcdefghi|");
     expect_images(h, model("atomic-writes"), 2, "abcdefgAB| abcdefghi|");
-    kit_write_done(h, 0, "C");
+    tiny_write_done(h, 0, "C");
     expect_images(h, model("atom-4k"), 4, /* C stands on A: the block is written over as a whole */
                   "CbcdefgAB| CbcdefgAi| abcdefgAB| abcdefgAi| abcdefghB| abcdefghi|");
     history_destroy(h);
@@ -194,11 +194,11 @@ static void test_atoms(void **state)
 
 static void test_whole_writes_overlap(void **state)
 {
-    struct history *h = kit_history(3, false);
+    struct history *h = tiny_history(3, false);
 
     (void)state;
-    kit_write_done(h, 0, "AB");
-    kit_write_done(h, 1, "CD");
+    tiny_write_done(h, 0, "AB");
+    tiny_write_done(h, 1, "CD");
     expect_images(h, model("atomic-writes"), 4, "ABc| ACD| aCD| abc|");
     history_destroy(h);
 }
@@ -206,14 +206,14 @@ static void test_whole_writes_overlap(void **state)
 /* What a 4 KiB version shows of an earlier write cannot exist before that write. */
 static void test_when_of_a_block(void **state)
 {
-    struct history *h = kit_history(2, false);
+    struct history *h = tiny_history(2, false);
     struct crash_walk *walk;
     struct crash_space *space;
     uint32_t first, second;
 
     (void)state;
-    first = kit_write(h, BLK_EVENT_NONE, 0, "A");
-    second = kit_write(h, BLK_EVENT_NONE, 1, "B");
+    first = tiny_write(h, BLK_EVENT_NONE, 0, "A");
+    second = tiny_write(h, BLK_EVENT_NONE, 1, "B");
     history_done(h, second, 0);
     history_done(h, first, 0); /* changes the disk last, so its block holds B too */
     walk = crash_walk_create(h, model("atom-4k"), false);
@@ -232,23 +232,23 @@ static void test_when_of_a_block(void **state)
 
 static void test_ordered(void **state)
 {
-    struct history *h = kit_history(4, false);
+    struct history *h = tiny_history(4, false);
 
     (void)state;
-    kit_write_done(h, 0, "A");
-    kit_write_done(h, 1, "BC");
-    kit_write(h, BLK_EVENT_NONE, 3, "D");
+    tiny_write_done(h, 0, "A");
+    tiny_write_done(h, 1, "BC");
+    tiny_write(h, BLK_EVENT_NONE, 3, "D");
     expect_images(h, model("ordered"), 5, "ABCD| ABCd| ABcd| AbCd| Abcd| abcd|");
     history_destroy(h);
 }
 
 static void test_write_through(void **state)
 {
-    struct history *h = kit_history(3, false);
+    struct history *h = tiny_history(3, false);
 
     (void)state;
-    kit_write_done(h, 0, "A");
-    kit_write(h, BLK_EVENT_NONE, 1, "BC");
+    tiny_write_done(h, 0, "A");
+    tiny_write(h, BLK_EVENT_NONE, 1, "BC");
     expect_images(h, model("writethrough"), 1, "Abc| abc|");
     expect_images(h, model("writethrough"), 2, "Abc|");
     expect_images(h, model("writethrough"), 3, "ABC| ABc| AbC| Abc|");
@@ -257,12 +257,12 @@ static void test_write_through(void **state)
 
 static void test_liar(void **state)
 {
-    struct history *h = kit_history(2, false);
+    struct history *h = tiny_history(2, false);
 
     (void)state;
-    kit_write_done(h, 0, "A");
-    kit_flush_done(h, 0);
-    kit_write_done(h, 1, "B");
+    tiny_write_done(h, 0, "A");
+    tiny_flush_done(h, 0);
+    tiny_write_done(h, 1, "B");
     expect_images(h, model("liar"), 6, "AB| Ab| aB| ab|");
     expect_images(h, model("ssd"), 6, "AB| Ab|");
     history_destroy(h);
@@ -272,61 +272,61 @@ static void test_liar(void **state)
 
 static void test_length_follows_data(void **state)
 {
-    struct history *h = kit_history(1, false);
+    struct history *h = tiny_history(1, false);
 
     (void)state;
-    kit_write_done(h, 1, "A");
-    kit_write_done(h, 3, "B");
+    tiny_write_done(h, 1, "A");
+    tiny_write_done(h, 3, "B");
     expect_images(h, model("ssd"), 4, "a| a..B| aA| aA.B|");
     history_destroy(h);
 }
 
 static void test_length_of_its_own(void **state)
 {
-    struct history *h = kit_history(1, false);
+    struct history *h = tiny_history(1, false);
 
     (void)state;
-    kit_write_done(h, 1, "A");
-    kit_write_done(h, 3, "B");
+    tiny_write_done(h, 1, "A");
+    tiny_write_done(h, 3, "B");
     expect_images(h, model("own-length"), 4, "a| a.| a...| a..B| aA| aA..| aA.B|");
-    kit_write_done(h, 2, "C"); /* the file was longer already: three sectors it never had */
+    tiny_write_done(h, 2, "C"); /* the file was longer already: three sectors it never had */
     expect_images(h, model("own-length"), 6, "a| a.| a...| a..B| a.C.| a.CB| aA| aA..| aA.B| aAC.| aACB|");
     history_destroy(h);
 }
 
 static void test_fixed_size(void **state)
 {
-    struct history *h = kit_history(4, true);
+    struct history *h = tiny_history(4, true);
 
     (void)state;
-    kit_write_done(h, 3, "A");
+    tiny_write_done(h, 3, "A");
     expect_images(h, model("hostdev"), 2, "abcA| abcd|");
     history_destroy(h);
 }
 
 static void test_cut(void **state)
 {
-    struct history *h = kit_history(4, false);
+    struct history *h = tiny_history(4, false);
 
     (void)state;
-    kit_resize(h, 2);
+    tiny_resize(h, 2);
     expect_images(h, model("ssd"), 2, "ab| abcd|");
     expect_images(h, model("own-length"), 2, "ab| ab..| abcd|");
     expect_images(h, model("writethrough"), 2, "ab|");
-    kit_write_done(h, 3, "D"); /* over what was cut */
+    tiny_write_done(h, 3, "D"); /* over what was cut */
     expect_images(h, model("ssd"), 4, "ab| ab.D| abcD| abcd|");
-    kit_flush_done(h, 0);
+    tiny_flush_done(h, 0);
     expect_images(h, model("ssd"), 6, "ab.D|");
     history_destroy(h);
 }
 
 static void test_cut_takes_what_was_written(void **state)
 {
-    struct history *h = kit_history(1, false);
+    struct history *h = tiny_history(1, false);
 
     (void)state;
-    kit_write_done(h, 1, "AB");
-    kit_resize(h, 2);
+    tiny_write_done(h, 1, "AB");
+    tiny_resize(h, 2);
     expect_images(h, model("ssd"), 4, "a| a.| a.B| aA| aAB|");
     expect_images(h, model("atomic-writes"), 4, "a| a.| aA| aAB|");
     history_destroy(h);
@@ -334,15 +334,15 @@ static void test_cut_takes_what_was_written(void **state)
 
 static void test_growth(void **state)
 {
-    struct history *h = kit_history(1, false);
+    struct history *h = tiny_history(1, false);
 
     (void)state;
-    kit_resize(h, 3);
+    tiny_resize(h, 3);
     expect_images(h, model("ssd"), 2, "a| a..|");
     expect_images(h, model("own-length"), 2, "a| a..|");
     expect_images(h, model("ordered"), 2, "a| a..|");
     expect_images(h, model("writethrough"), 2, "a..|");
-    kit_flush_done(h, 0);
+    tiny_flush_done(h, 0);
     expect_images(h, model("ssd"), 4, "a..|");
     history_destroy(h);
 }
@@ -351,46 +351,46 @@ static void test_growth(void **state)
 
 static void test_failed_flush(void **state)
 {
-    struct history *h = kit_history(2, false);
+    struct history *h = tiny_history(2, false);
 
     (void)state;
-    kit_write_done(h, 0, "AB");
-    kit_flush_done(h, -5);
-    kit_flush_done(h, 0);
+    tiny_write_done(h, 0, "AB");
+    tiny_flush_done(h, -5);
+    tiny_flush_done(h, 0);
     expect_images(h, model("ssd"), 6, "AB|");
     expect_images(h, model("fsync-drop"), 6, "AB| Ab| aB| ab|");
-    kit_write_done(h, 1, "C"); /* hides what was dropped, once it is covered */
+    tiny_write_done(h, 1, "C"); /* hides what was dropped, once it is covered */
     expect_images(h, model("fsync-drop"), 8, "AB| AC| Ab| aB| aC| ab|");
-    kit_flush_done(h, 0);
+    tiny_flush_done(h, 0);
     expect_images(h, model("fsync-drop"), 10, "AC| aC|");
     history_destroy(h);
 }
 
 static void test_failed_flush_drops_what_had_completed(void **state)
 {
-    struct history *h = kit_history(2, false);
+    struct history *h = tiny_history(2, false);
     uint32_t late, flush;
 
     (void)state;
-    kit_write_done(h, 0, "A");
-    late = kit_write(h, BLK_EVENT_NONE, 1, "B");
-    flush = kit_flush(h);
+    tiny_write_done(h, 0, "A");
+    late = tiny_write(h, BLK_EVENT_NONE, 1, "B");
+    flush = tiny_flush(h);
     history_done(h, late, 0);
     history_done(h, flush, -5);
-    kit_flush_done(h, 0);
+    tiny_flush_done(h, 0);
     expect_images(h, model("fsync-drop"), 8, "AB| aB|");
     history_destroy(h);
 }
 
 static void test_failed_flush_keeps_the_length(void **state)
 {
-    struct history *h = kit_history(3, false);
+    struct history *h = tiny_history(3, false);
 
     (void)state;
-    kit_write_done(h, 2, "A");
-    kit_resize(h, 1);
-    kit_flush_done(h, -5);
-    kit_flush_done(h, 0); /* the cut is covered, and the dropped write lies beyond it */
+    tiny_write_done(h, 2, "A");
+    tiny_resize(h, 1);
+    tiny_flush_done(h, -5);
+    tiny_flush_done(h, 0); /* the cut is covered, and the dropped write lies beyond it */
     expect_images(h, model("fsync-drop"), 8, "a|");
     history_destroy(h);
 }
@@ -399,7 +399,7 @@ static void test_failed_flush_keeps_the_length(void **state)
 
 static void test_count(void **state)
 {
-    struct history *h = kit_history(0, false);
+    struct history *h = tiny_history(0, false);
     struct crash_walk *walk;
     struct crash_space *space;
     struct bignum n;
@@ -409,7 +409,7 @@ static void test_count(void **state)
     (void)state;
     memset(sectors, 'A', 200);
     sectors[200] = 0;
-    kit_write_done(h, 0, sectors);
+    tiny_write_done(h, 0, sectors);
     walk = crash_walk_create(h, model("ssd"), false);
     space = crash_walk_next(walk);
     crash_space_count(space, &n);

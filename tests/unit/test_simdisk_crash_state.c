@@ -5,49 +5,49 @@
 
 static struct history *plain(bool fixed)
 {
-    struct history *h = kit_history(fixed ? KIT_SECTORS : 6, fixed);
+    struct history *h = tiny_history(fixed ? KIT_SECTORS : 6, fixed);
 
-    kit_write(h, BLK_EVENT_COW_WRITE, 5, "ABC");
-    kit_write(h, BLK_EVENT_COW_WRITE, 0, "XYZ");
+    tiny_write(h, BLK_EVENT_COW_WRITE, 5, "ABC");
+    tiny_write(h, BLK_EVENT_COW_WRITE, 0, "XYZ");
     history_done(h, 0, 0);
-    kit_flush(h);
-    kit_write(h, BLK_EVENT_L2_UPDATE, 1, "PQ");
+    tiny_flush(h);
+    tiny_write(h, BLK_EVENT_L2_UPDATE, 1, "PQ");
     history_done(h, 1, 0);
     return h;
 }
 
 static struct history *same_sector_often(bool fixed)
 {
-    struct history *h = kit_history(fixed ? KIT_SECTORS : 3, fixed);
+    struct history *h = tiny_history(fixed ? KIT_SECTORS : 3, fixed);
 
-    kit_write_done(h, 2, "AB");
-    kit_write_done(h, 2, "CB"); /* B again */
-    kit_write_done(h, 2, "cD"); /* the third sector is as it was at first */
-    kit_flush_done(h, -5);
-    kit_write(h, BLK_EVENT_WRITE_AIO, 2, "E");
+    tiny_write_done(h, 2, "AB");
+    tiny_write_done(h, 2, "CB"); /* B again */
+    tiny_write_done(h, 2, "cD"); /* the third sector is as it was at first */
+    tiny_flush_done(h, -5);
+    tiny_write(h, BLK_EVENT_WRITE_AIO, 2, "E");
     return h;
 }
 
 static struct history *with_cut(bool fixed)
 {
-    struct history *h = kit_history(fixed ? KIT_SECTORS : 12, fixed);
+    struct history *h = tiny_history(fixed ? KIT_SECTORS : 12, fixed);
 
-    kit_write_done(h, 7, "AB");
+    tiny_write_done(h, 7, "AB");
     if (!fixed)
-        kit_resize(h, 8);
-    kit_write(h, BLK_EVENT_WRITE_AIO, 8, "CD");
-    kit_write(h, BLK_EVENT_L1_UPDATE, 0, "EF");
+        tiny_resize(h, 8);
+    tiny_write(h, BLK_EVENT_WRITE_AIO, 8, "CD");
+    tiny_write(h, BLK_EVENT_L1_UPDATE, 0, "EF");
     return h;
 }
 
 static struct history *growing(bool fixed)
 {
-    struct history *h = kit_history(fixed ? KIT_SECTORS : 2, fixed);
+    struct history *h = tiny_history(fixed ? KIT_SECTORS : 2, fixed);
 
-    kit_write_done(h, 2, "A");
+    tiny_write_done(h, 2, "A");
     if (!fixed)
-        kit_resize(h, 8);
-    kit_write(h, BLK_EVENT_L2_UPDATE, 0, "E");
+        tiny_resize(h, 8);
+    tiny_write(h, BLK_EVENT_L2_UPDATE, 0, "E");
     return h;
 }
 
@@ -163,10 +163,10 @@ static void steps(const struct crash_space *space, struct crash_disk *disk)
     crash_disk_load(other, space, NULL);
     e = crash_enum_create(space, disk);
     do {
-        kit_read(disk, &a);
+        tiny_read(disk, &a);
         crash_disk_rewind(other, 0);
         crash_state_apply(space, crash_enum_state(e), other);
-        kit_read(other, &b);
+        tiny_read(other, &b);
         assert_memory_equal(&a, &b, sizeof(a));
     } while (crash_enum_next(e));
     crash_enum_destroy(e);
