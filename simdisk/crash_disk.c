@@ -98,6 +98,7 @@ static void load_unit(struct crash_disk *d, size_t unit)
         zero = all_zero(crash_unit_version(s, unit, v)->data, (size_t)s->unit_sectors * BLK_SECTOR_BYTES);
     d->unit_zero[unit] = zero;
     d->chosen[unit] = CRASH_OPEN;
+    d->provides[unit] = false;
     d->over[unit] = false;
     memset(d->used[unit], 0, sizeof(d->used[unit]));
     for (uint32_t i = 0; i < s->unit_sectors; i++) {
@@ -115,6 +116,14 @@ static void load_unit(struct crash_disk *d, size_t unit)
     }
 }
 
+static int provider_by_end(const void *a, const void *b)
+{
+    const struct provider *x = a, *y = b;
+    if (x->end != y->end)
+        return x->end < y->end ? -1 : 1;
+    return x->when < y->when ? -1 : x->when > y->when;
+}
+
 static int provider_compare(const void *a, const void *b)
 {
     const struct provider *x = a, *y = b;
@@ -129,6 +138,8 @@ static void add_provider(struct crash_disk *d, const struct provider *p)
 {
     d->providers = crash_disk_grow(d, d->providers, d->provider_count + 1, &d->provider_cap, sizeof(*d->providers));
     d->providers[d->provider_count++] = *p;
+    if (p->unit != NO_UNIT)
+        d->provides[p->unit] = true;
 }
 
 static void load_providers(struct crash_disk *d)
@@ -149,8 +160,14 @@ static void load_providers(struct crash_disk *d)
                                                    .version = v,
                                                    .atom = CRASH_NO_ATOM});
         }
-    if (d->provider_count)
+    d->by_end = crash_disk_grow(d, d->by_end, d->provider_count, &d->by_end_cap, sizeof(*d->by_end));
+    if (d->provider_count) {
         qsort(d->providers, d->provider_count, sizeof(*d->providers), provider_compare);
+        memcpy(d->by_end, d->providers, d->provider_count * sizeof(*d->providers));
+        qsort(d->by_end, d->provider_count, sizeof(*d->by_end), provider_by_end);
+    }
+    d->known_providers = 0;
+    d->first_unit_bytes = 0;
 }
 
 void crash_disk_load(struct crash_disk *d, const struct crash_space *space, struct crash_chooser *chooser)
@@ -162,6 +179,7 @@ void crash_disk_load(struct crash_disk *d, const struct crash_space *space, stru
     cover_pages(d, sim_pages_count(space->base));
     d->chosen = crash_disk_grow(d, d->chosen, space->unit_count, &d->chosen_cap, sizeof(*d->chosen));
     d->unit_zero = crash_disk_grow(d, d->unit_zero, space->unit_count, &d->unit_zero_cap, sizeof(*d->unit_zero));
+    d->provides = crash_disk_grow(d, d->provides, space->unit_count, &d->provides_cap, sizeof(*d->provides));
     d->over = crash_disk_grow(d, d->over, space->unit_count, &d->over_cap, sizeof(*d->over));
     d->used = crash_disk_grow(d, d->used, space->unit_count, &d->used_cap, sizeof(*d->used));
     d->used_units = crash_disk_grow(d, d->used_units, space->unit_count, &d->used_units_cap, sizeof(*d->used_units));
@@ -233,6 +251,36 @@ static bool provider_open(const struct crash_disk *d, const struct provider *p)
     return d->chosen[p->unit] == CRASH_OPEN;
 }
 
+/* Where the data alone decides the length (no atoms): the first, by end, that reaches so far. */
+static const struct provider *first_reaching(const struct crash_disk *d, uint64_t end_bytes)
+{
+    size_t lo = 0, hi = d->provider_count;
+    while (lo < hi) {
+        size_t mid = (lo + hi) / 2;
+        if (d->by_end[mid].end < end_bytes)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return d->by_end + lo;
+}
+
+/* Those that could be what makes the file as long as it was found to be. */
+#define FOR_EACH_WITNESS(d, p)                                                                                         \
+    for (const struct provider *p = first_reaching(d, (d)->length.lo), *p##_end = (d)->by_end + (d)->provider_count;   \
+         p < p##_end && p->end < (d)->length.hi; p++)
+
+/* For a unit whose choice decides nothing but itself and how far it reaches. */
+static bool other_witness(const struct crash_disk *d, size_t unit)
+{
+    if (!d->provides[unit])
+        return true; /* there is one, or the length would not have been found so; and nothing is taken from it */
+    FOR_EACH_WITNESS(d, p)
+    if (p->unit != unit && d->chosen[p->unit] == CRASH_OPEN)
+        return true;
+    return false;
+}
+
 /* With this version in its unit, is there still something that makes the file as long as it was found to be? What goes:
  * the unit's other versions, and the operations a later version of it stands on. */
 static bool leaves_witness(const struct crash_disk *d, size_t unit, uint32_t version)
@@ -242,6 +290,8 @@ static bool leaves_witness(const struct crash_disk *d, size_t unit, uint32_t ver
     uint64_t end = v->atom == CRASH_NO_ATOM ? v->end_bytes : atom_end(d, v->atom);
     if (!d->length.need || end >= d->length.lo)
         return true;
+    if (!s->atom_count)
+        return other_witness(d, unit);
     for (size_t i = 0; i < d->provider_count; i++) {
         const struct provider *p = &d->providers[i];
         bool stays = p->unit != unit && provider_end(d, p) >= d->length.lo && provider_open(d, p);
@@ -263,7 +313,7 @@ bool crash_disk_allows(const struct crash_disk *d, size_t unit, uint32_t version
         return false;
     if (known && (v->atom == CRASH_NO_ATOM ? v->end_bytes : atom_end(d, v->atom)) >= d->length.hi)
         return false;
-    for (uint32_t later = version + 1; later < s->units[unit].version_count; later++) {
+    for (uint32_t later = version + 1; s->atom_count && later < s->units[unit].version_count; later++) {
         uint32_t atom = crash_unit_version(s, unit, later)->atom;
         if (atom != CRASH_NO_ATOM && atom != v->atom && d->atoms[atom] == ATOM_IN)
             return false;
@@ -298,19 +348,26 @@ static void decide_atom(struct crash_disk *d, size_t atom, bool in)
     }
 }
 
+static void set_chosen(struct crash_disk *d, size_t unit, uint32_t version)
+{
+    if (d->provides[unit])
+        d->known_providers += (size_t)(version != CRASH_OPEN) - (size_t)(d->chosen[unit] != CRASH_OPEN);
+    d->chosen[unit] = version;
+}
+
 static void decide_unit(struct crash_disk *d, size_t unit, uint32_t version)
 {
     const struct crash_space *s = d->space;
     const struct crash_version *v = crash_unit_version(s, unit, version);
     crash_disk_log_undo(d, UNDO_UNIT, (uint32_t)unit)->old = CRASH_OPEN;
-    d->chosen[unit] = version;
+    set_chosen(d, unit, version);
     if (!d->over[unit])
         put_version(d, unit, version);
     if (v->atom != CRASH_NO_ATOM)
         decide_atom(d, v->atom, true);
     else
         raise_when(d, v->when);
-    for (uint32_t later = version + 1; later < s->units[unit].version_count; later++)
+    for (uint32_t later = version + 1; s->atom_count && later < s->units[unit].version_count; later++)
         if (crash_unit_version(s, unit, later)->atom != CRASH_NO_ATOM &&
             crash_unit_version(s, unit, later)->atom != v->atom)
             decide_atom(d, crash_unit_version(s, unit, later)->atom, false);
@@ -352,8 +409,12 @@ static void use_words(struct crash_disk *d, uint32_t unit, uint32_t first, uint3
         any |= used[i] != 0;
     if (!any)
         d->used_units[d->used_count++] = unit;
-    for (uint32_t i = first; i < first + count; i++)
-        used[i / 64] |= UINT64_C(1) << (i % 64);
+    while (count) {
+        uint32_t bit = first % 64, n = count < 64 - bit ? count : 64 - bit;
+        used[first / 64] |= (n == 64 ? UINT64_MAX : (UINT64_C(1) << n) - 1) << bit;
+        first += n;
+        count -= n;
+    }
 }
 
 #define SECTOR_WORDS (BLK_SECTOR_BYTES / 8)
@@ -386,32 +447,40 @@ static void compare_length(struct crash_disk *d, uint64_t reach)
     }
 }
 
+/* Some offsets of one sector: as they were before recovery wrote. */
+static void look_at_offsets(struct crash_disk *d, uint64_t at, uint32_t count, uint64_t reach_bytes)
+{
+    uint32_t unit = crash_disk_unit_at(d, at / BLK_SECTOR_BYTES);
+    const uint8_t *bytes = sim_pages_at(d->space->base, at / SIM_PAGE_BYTES) + at % SIM_PAGE_BYTES;
+    if (unit != NO_UNIT) {
+        uint64_t in = at - d->space->units[unit].first_sector * BLK_SECTOR_BYTES;
+        use_words(d, unit, (uint32_t)(in / 8), count);
+        if (d->chosen[unit] < d->space->units[unit].version_count)
+            bytes = crash_unit_version(d->space, unit, d->chosen[unit])->data + in;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        uint64_t value;
+        memcpy(&value, bytes + (size_t)i * 8, 8);
+        if (value && value + reach_bytes > value)
+            compare_length(d, le64toh(value) + reach_bytes);
+    }
+}
+
 static void disk_looked_at(struct blockdev *blk, uint64_t offset, uint64_t count, uint64_t reach_bytes)
 {
     struct crash_disk *d = (struct crash_disk *)blk;
     if (!d->chooser)
         return; /* nobody asks what mattered */
-    for (uint64_t at = offset, end = offset + count * 8; at < end;) {
+    for (uint64_t at = offset, end = offset + count * 8, stop; at < end; at = stop) {
         uint64_t sector = at / BLK_SECTOR_BYTES, page = at / SIM_PAGE_BYTES;
         if (page >= d->page_count)
             return;
         if (d->pages[page].bytes == d->zero_page) {
-            at = (page + 1) * SIM_PAGE_BYTES;
+            stop = (page + 1) * SIM_PAGE_BYTES;
             continue;
         }
-        uint32_t unit = crash_disk_unit_at(d, sector);
-        const uint8_t *bytes = sim_pages_at(d->space->base, page) + at % SIM_PAGE_BYTES;
-        if (unit != NO_UNIT) {
-            uint64_t in = at - d->space->units[unit].first_sector * BLK_SECTOR_BYTES;
-            use_words(d, unit, (uint32_t)(in / 8), 1);
-            if (d->chosen[unit] < d->space->units[unit].version_count)
-                bytes = crash_unit_version(d->space, unit, d->chosen[unit])->data + in;
-        }
-        uint64_t value;
-        memcpy(&value, bytes, 8);
-        if (value && value + reach_bytes > value)
-            compare_length(d, le64toh(value) + reach_bytes);
-        at += 8;
+        stop = (sector + 1) * BLK_SECTOR_BYTES < end ? (sector + 1) * BLK_SECTOR_BYTES : end;
+        look_at_offsets(d, at, (uint32_t)(stop - at) / 8, reach_bytes);
     }
 }
 
@@ -468,7 +537,7 @@ static void decide_own_length(struct crash_disk *d, uint32_t index)
         if (d->chosen[u] == HIDDEN)
             continue;
         crash_disk_log_undo(d, UNDO_UNIT, (uint32_t)u)->old = d->chosen[u];
-        d->chosen[u] = HIDDEN;
+        set_chosen(d, u, HIDDEN);
         uint8_t *page = d->pages[start / SIM_PAGE_BYTES].own;
         memset(page + start % SIM_PAGE_BYTES, 0, (size_t)d->space->unit_sectors * BLK_SECTOR_BYTES);
     }
@@ -503,6 +572,8 @@ static uint64_t known_length(const struct crash_disk *d)
 {
     const struct crash_space *s = d->space;
     uint64_t length = s->base_length;
+    if (!s->atom_count && !d->known_providers)
+        return length;
     for (size_t i = 0; i < s->atom_count; i++)
         if (s->atoms[i].cuts && d->atoms[i] == ATOM_IN && s->atoms[i].cut_bytes < length)
             length = s->atoms[i].cut_bytes;
@@ -539,8 +610,10 @@ static uint32_t collect_buckets(struct crash_disk *d, uint64_t unit_bytes, uint6
     bool known_possible = !d->length.need || known >= d->length.lo;
     if (known_possible)
         d->buckets[n++] = (struct bucket){.bytes = known & ~(unit_bytes - 1)};
-    for (size_t i = 0; i < d->provider_count; i++) {
-        const struct provider *p = &d->providers[i];
+    bool atoms = d->space->atom_count;
+    const struct provider *p = atoms ? d->providers : first_reaching(d, known + 1);
+    const struct provider *last = (atoms ? d->providers : d->by_end) + d->provider_count;
+    for (; p < last && (atoms || p->end < d->length.hi); p++) {
         uint64_t end = provider_end(d, p);
         if (provider_open(d, p) && end > known && (!d->length.need || end >= d->length.lo))
             d->buckets[n++] = (struct bucket){.bytes = end & ~(unit_bytes - 1), .when = p->when};
@@ -554,12 +627,31 @@ static uint32_t collect_buckets(struct crash_disk *d, uint64_t unit_bytes, uint6
     return kept;
 }
 
+/* The same, from what was collected at first if still nothing is known that changes it. */
+static uint32_t offer_buckets(struct crash_disk *d, uint64_t unit_bytes, uint64_t known)
+{
+    bool first = !d->space->atom_count && !d->known_providers && !d->length.resolved;
+    if (first && d->first_unit_bytes == unit_bytes) {
+        d->buckets = crash_disk_grow(d, d->buckets, d->first_bucket_count, &d->bucket_cap, sizeof(*d->buckets));
+        memcpy(d->buckets, d->first_buckets, d->first_bucket_count * sizeof(*d->buckets));
+        return d->first_bucket_count;
+    }
+    uint32_t n = collect_buckets(d, unit_bytes, known);
+    if (first) {
+        d->first_buckets = crash_disk_grow(d, d->first_buckets, n, &d->first_bucket_cap, sizeof(*d->first_buckets));
+        memcpy(d->first_buckets, d->buckets, n * sizeof(*d->buckets));
+        d->first_bucket_count = n;
+        d->first_unit_bytes = unit_bytes;
+    }
+    return n;
+}
+
 /* The file's length as far as unit_bytes tells it apart. */
 static void resolve_following_length(struct crash_disk *d, uint64_t unit_bytes)
 {
     resolve_cuts(d);
     uint64_t known = known_length(d);
-    uint32_t n = collect_buckets(d, unit_bytes, known);
+    uint32_t n = offer_buckets(d, unit_bytes, known);
     assert(n);
     d->alternatives = crash_disk_grow(d, d->alternatives, n, &d->alternative_cap, sizeof(*d->alternatives));
     for (uint32_t i = 0; i < n; i++)
@@ -872,6 +964,7 @@ void crash_disk_destroy(struct crash_disk *d)
     free(d->sector_units);
     free(d->chosen);
     free(d->unit_zero);
+    free(d->provides);
     free(d->over);
     free(d->used);
     free(d->used_units);
@@ -879,6 +972,8 @@ void crash_disk_destroy(struct crash_disk *d)
     free(d->log_bytes);
     free(d->atoms);
     free(d->providers);
+    free(d->by_end);
+    free(d->first_buckets);
     free(d->buckets);
     free(d->alternatives);
     free(d->lengths_saved);
@@ -896,7 +991,7 @@ struct blockdev *crash_disk_blk(struct crash_disk *d)
 void crash_disk_set_unit(struct crash_disk *d, size_t unit, uint32_t version)
 {
     assert(!d->undo_count);
-    d->chosen[unit] = version;
+    set_chosen(d, unit, version);
     put_version(d, unit, version);
 }
 
@@ -938,7 +1033,7 @@ static void undo_one(struct crash_disk *d)
                d->saved + u->saved * BLK_SECTOR_BYTES, BLK_SECTOR_BYTES);
         break;
     case UNDO_UNIT:
-        d->chosen[u->index] = u->old;
+        set_chosen(d, u->index, u->old);
         if (u->old != CRASH_OPEN && u->old != HIDDEN)
             put_version(d, u->index, u->old);
         break;
@@ -994,12 +1089,19 @@ const struct crash_space *crash_disk_space(const struct crash_disk *d)
 /* A length that still needs a witness exists no earlier than its earliest possible one. */
 uint32_t crash_disk_when(const struct crash_disk *d)
 {
-    uint32_t when = d->when;
-    if (d->length.resolved && d->length.need && follows_data(d))
-        for (size_t i = 0; i < d->provider_count; i++)
+    if (!d->length.resolved || !d->length.need || !follows_data(d))
+        return d->when;
+    uint32_t earliest = UINT32_MAX;
+    if (d->space->atom_count) {
+        for (size_t i = 0; i < d->provider_count && earliest == UINT32_MAX; i++)
             if (provider_end(d, &d->providers[i]) >= d->length.lo && provider_open(d, &d->providers[i]))
-                return d->providers[i].when > when ? d->providers[i].when : when;
-    return when;
+                earliest = d->providers[i].when;
+    } else {
+        FOR_EACH_WITNESS(d, p)
+        if (d->chosen[p->unit] == CRASH_OPEN && p->when < earliest)
+            earliest = p->when;
+    }
+    return earliest != UINT32_MAX && earliest > d->when ? earliest : d->when;
 }
 
 /* Takes the earliest possible witness, then the durable version of everything else. */

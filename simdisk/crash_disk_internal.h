@@ -75,6 +75,8 @@ struct crash_disk {
     size_t chosen_cap;
     bool *unit_zero; /* per unit: every version is zeros */
     size_t unit_zero_cap;
+    bool *provides; /* per unit: some version of it is a provider */
+    size_t provides_cap;
     bool *over; /* per unit: open, and overwritten unread: nobody will ever know */
     size_t over_cap;
     uint64_t (*used)[CRASH_USED_WORDS];
@@ -87,8 +89,15 @@ struct crash_disk {
     size_t atom_cap;
     struct provider *providers;
     size_t provider_count, provider_cap;
+    struct provider *by_end; /* the same, by end */
+    size_t by_end_cap;
+    size_t known_providers; /* units that provide and are no longer open */
     struct bucket *buckets;
     size_t bucket_cap;
+    struct bucket *first_buckets; /* those on offer while no provider is known, for lengths in first_unit_bytes */
+    size_t first_bucket_cap;
+    uint32_t first_bucket_count;
+    uint64_t first_unit_bytes; /* 0: not collected yet */
     uint32_t *alternatives;
     size_t alternative_cap;
     struct length_known length;

@@ -21,7 +21,7 @@ struct node {
     uint32_t first; /* its answers start here in x->answers, and what mattered of them in x->mattered */
     uint32_t count;
     uint32_t current;  /* the answer being explored, in the order of x->answers */
-    uint32_t explored; /* answers that had a run: a subset of [0, current] */
+    uint32_t explored; /* the last answer that had a run, or NONE_EXPLORED; the others follow by before */
 };
 
 struct answer {
@@ -29,8 +29,10 @@ struct answer {
     uint32_t version; /* unit: the version */
     uint64_t bucket;  /* length: bytes */
     uint32_t when;
-    bool explored;
+    uint32_t before; /* explored: the one explored before it, or NONE_EXPLORED */
 };
+
+#define NONE_EXPLORED UINT32_MAX
 
 struct explorer {
     struct crash_chooser chooser; /* first */
@@ -168,13 +170,17 @@ static struct node *push_node(struct explorer *x, enum crash_choice kind, size_t
     x->mattered = room(x, x->mattered, x->answer_count + n, &x->mattered_cap, sizeof(*x->mattered));
     struct node *node = &x->nodes[x->node_count++];
     *node = (struct node){.kind = kind, .index = index, .first = (uint32_t)x->answer_count, .count = n};
+    node->explored = NONE_EXPLORED;
+    bool sorted = true;
     for (uint32_t i = 0; i < n; i++) {
         struct answer *a = &x->answers[x->answer_count];
         *a = (struct answer){.pick = i};
         fill_answer(x, kind, index, alternatives[i], a);
+        sorted &= !i || answer_compare(a - 1, a) < 0;
         x->mattered[x->answer_count++] = (struct mattered){.length.at_most = UINT64_MAX, .bucket = 0};
     }
-    qsort(&x->answers[node->first], n, sizeof(*x->answers), answer_compare);
+    if (!sorted)
+        qsort(&x->answers[node->first], n, sizeof(*x->answers), answer_compare);
     for (uint32_t i = 0; i < n; i++)
         x->mattered[node->first + i].bucket = x->answers[node->first + i].bucket;
     return node;
@@ -251,8 +257,6 @@ static bool stands_for(const struct explorer *x, const struct node *node, uint32
     const struct crash_space *s = crash_disk_space(x->disk);
     const struct answer *a = &x->answers[node->first + explored], *b = &x->answers[node->first + other];
     const struct mattered *m = &x->mattered[node->first + explored];
-    if (!a->explored)
-        return false;
     switch (node->kind) {
     case CRASH_CHOICE_UNIT:
         return !decides_elsewhere(s, node->index) && same_bytes(s, node->index, a->version, b->version, m->used);
@@ -269,7 +273,8 @@ static bool next_answer(struct explorer *x, struct node *node)
 {
     while (++node->current < node->count) {
         bool skip = false;
-        for (uint32_t i = 0; x->mode.prune && i < node->current && !skip; i++)
+        for (uint32_t i = node->explored; x->mode.prune && i != NONE_EXPLORED && !skip;
+             i = x->answers[node->first + i].before)
             skip = stands_for(x, node, i, node->current);
         if (!skip)
             return true;
@@ -282,7 +287,8 @@ static bool advance(struct explorer *x)
 {
     while (x->node_count) {
         struct node *node = &x->nodes[x->node_count - 1];
-        x->answers[node->first + node->current].explored = true;
+        x->answers[node->first + node->current].before = node->explored;
+        node->explored = node->current;
         if (next_answer(x, node))
             return true;
         x->answer_count = node->first;
