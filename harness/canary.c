@@ -10,18 +10,22 @@ static const char cow[] = "image size=1M cluster=4K table=2\n"
                           "backing size=1M\n"
                           "prepare write 0 4K\n"
                           "write 4608 512\n"
-                          "flush\n";
+                          "flush\n"
+                          "expect unsafe lost-cow\n";
 static const char new_table[] = "image size=1M cluster=4K table=2\n"
                                 "write 0 4K\n"
-                                "flush\n";
+                                "flush\n"
+                                "expect unsafe corrupt\n";
 static const char second[] = "image size=1M cluster=4K table=2\n"
                              "prepare write 0 4K\n"
                              "write 4K 4K\n"
-                             "flush\n";
+                             "flush\n"
+                             "expect unsafe corrupt\n";
 static const char overwrite[] = "image size=1M cluster=4K table=2\n"
                                 "prepare write 0 4K\n"
                                 "write 0 512\n"
-                                "flush\n";
+                                "flush\n"
+                                "expect disk=liar unsafe lost-flushed\n";
 
 static void no_data_flush(struct qed_design *d)
 {
@@ -71,30 +75,36 @@ static int run_one(const struct canary *c, bool *caught)
     c->plant(&design);
     ret = store_open(NULL, &campaign, &store, &store_err);
     if (!ret) {
-        struct cell_options o = {
-            .explore = EXPLORE_COMPLETE, .limit = 100000, .nested = 1, .schedule = 1, .seed = 1, .id_scenario = "canary"};
+        struct cell_options o = {.explore = EXPLORE_COMPLETE,
+                                 .limit = 100000,
+                                 .nested = 1,
+                                 .schedule = 1,
+                                 .seed = 1,
+                                 .id_scenario = "canary"};
+        struct store_summary sum = {0};
         ret = cell_run(s, &design, sim_disk_model_find(c->disk), &o, store, caught, &err);
+        if (!ret)
+            ret = store_summarize(store, &sum, &store_err);
+        *caught &= !sum.unexpected; /* the class that was planted, not just any */
         store_close(store, &store_err);
     }
     scenario_free(s);
     return ret;
 }
 
-int canary_run(unsigned *caught, unsigned *of)
+int canary_run(unsigned *caught, unsigned *of, const char **missed)
 {
     *caught = 0;
     *of = sizeof(canaries) / sizeof(canaries[0]);
+    *missed = NULL;
     for (unsigned i = 0; i < *of; i++) {
-        bool unsafe = false;
-        int ret = run_one(&canaries[i], &unsafe);
+        bool one = false;
+        int ret = run_one(&canaries[i], &one);
         if (ret)
             return ret;
-        *caught += unsafe;
+        *caught += one;
+        if (!one && !*missed)
+            *missed = canaries[i].what;
     }
     return 0;
-}
-
-const char *canary_describe(size_t index)
-{
-    return index < sizeof(canaries) / sizeof(canaries[0]) ? canaries[index].what : NULL;
 }

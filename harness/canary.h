@@ -2,11 +2,8 @@
 #ifndef HARNESS_CANARY_H
 #define HARNESS_CANARY_H
 
-#include <stddef.h>
-
-/* Judges every canary. 0 or -errno (a canary that does not run); *caught of *of. */
-int canary_run(unsigned *caught, unsigned *of);
-/* Name and what was planted, for a person; NULL past the last. missed: whether the last canary_run missed it. */
-const char *canary_describe(size_t index);
+/* Judges every canary. 0 or -errno (a canary that does not run); *caught of *of, and what was planted in the first that
+ * was missed (NULL: none). Caught means: unsafe, with the class that was planted. */
+int canary_run(unsigned *caught, unsigned *of, const char **missed);
 
 #endif

@@ -217,14 +217,16 @@ static int run_canaries(struct campaign *c, const char *verb)
 {
     struct store_error err;
     unsigned caught, of;
-    if (canary_run(&caught, &of))
+    const char *missed;
+    if (canary_run(&caught, &of, &missed))
         return complain(verb, EXIT_INTERNAL, "a canary does not run");
     if (store_put_canaries(c->store, caught, of, &err))
         return complain(verb, EXIT_INTERNAL, err.text);
     if (caught < of)
         fprintf(stderr,
-                "qedcrash %s: %u of %u planted bugs were NOT caught: no verdict of this campaign can be trusted\n",
-                verb, of - caught, of);
+                "qedcrash %s: %u of %u planted bugs were NOT caught (first: %s): no verdict of this campaign can be "
+                "trusted\n",
+                verb, of - caught, of, missed);
     return 0;
 }
 

@@ -157,8 +157,8 @@ void finding_why(const struct finding *f, char *buf, size_t size)
     if (f->key.lost == BLK_EVENT_NONE)
         snprintf(buf, size, "Nothing pending was lost, and yet: %s.", seen);
     else if (f->key.survivor == BLK_EVENT_FLUSH_TO_DISK)
-        snprintf(buf, size, "%c%s (%s) did not reach the disk, although nothing that survived depends on it: %s.",
-                 lost[0] - 'a' + 'A', lost + 1, blk_event_name(f->key.lost), seen);
+        snprintf(buf, size, "%c%s (%s) did not reach the disk: %s.", lost[0] - 'a' + 'A', lost + 1,
+                 blk_event_name(f->key.lost), seen);
     else
         snprintf(buf, size, "%c%s (%s) reached the disk before %s (%s) did: %s.", survivor[0] - 'a' + 'A', survivor + 1,
                  blk_event_name(f->key.survivor), lost, blk_event_name(f->key.lost), seen);

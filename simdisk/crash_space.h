@@ -10,7 +10,7 @@
  *
  * Inside an epoch the set of possible images only grows and the promises only loosen. So the images at its end are the
  * images of all its crash points, and an image is judged by the promise at the first point at which it can exist: the
- * latest `when` among its versions. (tests/unit/test_explore.c holds this against point-by-point enumeration.)
+ * latest `when` among its versions. (tests/unit/test_explore_differential.c holds this against point-by-point enumeration.)
  *
  * A *unit* is an atomic piece of the disk (512 or 4096 bytes) with pending versions. Equal contents collapse. Where whole
  * operations persist or not (the whole-write model; a cut of the file), the operation is an *atom*: choosing a version
