@@ -36,6 +36,7 @@ struct cell {
     uint32_t epoch;
     uint64_t visited, distinct; /* states come to one by one, and images among them */
     bool sampled;               /* of some space only a sample was judged */
+    bool one_order;             /* see struct crash_space */
     bool cut, stopped;
 };
 
@@ -226,6 +227,7 @@ static void explore_space(struct cell *c, struct crash_space *space, uint64_t sh
     crash_space_count(space, &states);
     coverage_begin(&c->coverage, space, &states);
     c->space = space;
+    c->one_order |= space->one_order;
     crash_disk_load(c->disk, space, open ? explorer_chooser(c->explorer) : NULL);
     if (!c->cut && !c->stopped && open)
         all = explore_open(c);
@@ -422,6 +424,10 @@ static void cut_text(const struct cell *c, char *buf, size_t size)
         snprintf(buf, size, "stopped at the limit of %" PRIu64 " states: %s", c->options->limit, part);
     else if (c->sampled)
         snprintf(buf, size, "sampled with seed %" PRIu64 ": %s", c->options->seed, part);
+    else if (c->one_order)
+        snprintf(
+            buf, size,
+            "writes in flight together share an atomic unit; they were taken in the order of their completion only");
     else if (overflows(c))
         snprintf(buf, size, "in %" PRIu64 " executions a later failure had more outcomes than were tried",
                  overflows(c));
@@ -474,7 +480,7 @@ static int put(struct cell *c, struct store *store, bool *unsafe, struct scn_err
                               .design = c->design->name,
                               .disk = c->disk_model->name,
                               .verdict = rows.count ? "unsafe" : "safe",
-                              .complete = !c->cut && !c->sampled && !overflows(c),
+                              .complete = !c->cut && !c->sampled && !c->one_order && !overflows(c),
                               .cut = *cut ? cut : NULL,
                               .states_total = total,
                               .states_log2 = bignum_log2(&c->coverage.states),

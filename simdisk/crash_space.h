@@ -63,6 +63,7 @@ struct crash_length {
 struct crash_space {
     const struct history *history;
     const struct sim_disk_model *model;
+    bool one_order; /* writes in flight together share an atomic unit: only one of their orders is in here */
     uint32_t first_point, last_point; /* crash points it stands for */
     uint32_t epoch;                   /* first crash point of its epoch */
     struct sim_pages *base;

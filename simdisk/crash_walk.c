@@ -315,11 +315,27 @@ static bool collapses(const struct crash_space *s, const struct crash_unit *unit
     return false;
 }
 
+/* Were two of the unit's writes in flight together? Then either may have come first, and the chain of versions, which
+ * follows their completion, knows one order only. It matters where a version holds more than the last write's bytes. */
+static bool in_flight_together(const struct builder *b, const struct piece *pieces, size_t count)
+{
+    if (b->space->unit_sectors == 1 && !b->space->atom_count)
+        return false;
+    for (size_t i = 0; i < count; i++)
+        for (size_t k = i + 1; k < count; k++) {
+            const struct hist_op *x = &b->walk->h->ops[pieces[i].op], *y = &b->walk->h->ops[pieces[k].op];
+            if (x->submitted < y->done && y->submitted < x->done)
+                return true;
+        }
+    return false;
+}
+
 static void build_unit(struct builder *b, const struct piece *pieces, size_t count)
 {
     struct crash_space *s = b->space;
     size_t unit_bytes = (size_t)s->unit_sectors * BLK_SECTOR_BYTES;
     uint64_t unit_index = pieces[0].unit;
+    s->one_order |= in_flight_together(b, pieces, count);
     uint8_t *base = new_buffer(s, unit_bytes);
     sim_pages_read(s->base, unit_index * unit_bytes, base, unit_bytes);
     struct crash_unit unit = {
