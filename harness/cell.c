@@ -538,21 +538,48 @@ static int explore_all(struct cell *c, struct scn_error *err)
     return ret;
 }
 
+static int explore_cell(struct cell *c, struct scn_error *err)
+{
+    cell_open(c);
+    if (!c->options->script && c->options->schedule == ID_ALL_SCHEDULES)
+        return explore_all(c, err);
+    int ret = cell_record(c, err);
+    if (!ret)
+        explore(c);
+    return ret;
+}
+
 int cell_run(const struct scenario *s, const struct qed_design *design, const struct sim_disk_model *disk,
              const struct cell_options *options, struct store *store, bool *unsafe, struct scn_error *err)
 {
     struct cell c = {.scenario = s, .design = design, .disk_model = disk, .options = options};
-    int ret;
-    cell_open(&c);
-    if (!options->script && options->schedule == ID_ALL_SCHEDULES) {
-        ret = explore_all(&c, err);
-    } else {
-        ret = cell_record(&c, err);
-        if (!ret)
-            explore(&c);
-    }
+    int ret = explore_cell(&c, err);
+    if (!ret && c.stopped)
+        ret = -EINTR;
     if (!ret)
-        ret = c.stopped ? -EINTR : put(&c, store, unsafe, err);
+        ret = put(&c, store, unsafe, err);
+    cell_close(&c);
+    return ret;
+}
+
+static void hand_out(struct cell *c, cell_finding_fn *take, void *opaque)
+{
+    struct cell_rows rows;
+    fill_rows(c, &rows);
+    for (size_t i = 0; i < rows.count; i++)
+        take(opaque, &rows.findings[i]);
+    free_rows(&rows);
+}
+
+int cell_findings(const struct scenario *s, const struct qed_design *design, const struct sim_disk_model *disk,
+                  const struct cell_options *options, cell_finding_fn *take, void *opaque, struct scn_error *err)
+{
+    struct cell c = {.scenario = s, .design = design, .disk_model = disk, .options = options};
+    int ret = explore_cell(&c, err);
+    if (!ret && c.stopped)
+        ret = -EINTR;
+    if (!ret)
+        hand_out(&c, take, opaque);
     cell_close(&c);
     return ret;
 }
@@ -578,44 +605,62 @@ static struct crash_space *find_state(struct cell *c, uint32_t point, const char
     return space;
 }
 
-int cell_repro(const struct scenario *s, const struct qed_design *design, const struct sim_disk_model *disk,
-               const struct cell_options *options, uint32_t point, const char *survivors, struct store *store,
-               bool *unsafe, struct scn_error *err)
+/* Judges the state that was named, alone; its witnesses as they are, or minimal ones. */
+static int judge_named(struct cell *c, uint32_t point, const char *survivors, bool minimal, struct scn_error *err)
 {
-    struct cell c = {.scenario = s, .design = design, .disk_model = disk, .options = options};
-    cell_open(&c);
-    int ret = cell_record(&c, err);
-    if (ret) {
-        cell_close(&c);
-        return ret;
-    }
     struct crash_state state;
     uint32_t picks[JUDGE_MAX_PICKS];
     unsigned pick_count;
     size_t length;
     struct crash_space *space = NULL;
+    cell_open(c);
+    int ret = cell_record(c, err);
+    if (ret)
+        return ret;
     if (finding_parse_picks(survivors, &length, picks, &pick_count))
-        space = find_state(&c, point, survivors, length, &state);
+        space = find_state(c, point, survivors, length, &state);
     if (!space) {
         snprintf(err->text, sizeof(err->text),
                  "this run has no crash state @%" PRIu32 "%.120s; it has crash points 0 to %zu: was the id made by "
                  "another version, or for another scenario file?",
-                 point, survivors, c.recording.history->event_count);
-        cell_close(&c);
+                 point, survivors, c->recording.history->event_count);
         return -ENOENT;
     }
     const struct bignum one = {.limbs = (uint32_t[]){1}, .count = 1};
-    coverage_begin(&c.coverage, space, &one);
-    c.space = space;
-    crash_disk_load(c.disk, space, NULL);
-    crash_state_apply(space, &state, c.disk);
-    judge_force(c.judge, picks, pick_count);
-    judge_one(&c, &state);
-    coverage_add(&c.coverage, &one, judge_count(c.judge)->executions);
-    finding_settle(&c.findings, space, c.disk, c.judge, &c.recording, false);
-    ret = put(&c, store, unsafe, err);
+    coverage_begin(&c->coverage, space, &one);
+    c->space = space;
+    crash_disk_load(c->disk, space, NULL);
+    crash_state_apply(space, &state, c->disk);
+    judge_force(c->judge, picks, pick_count);
+    judge_one(c, &state);
+    judge_force(c->judge, NULL, 0);
+    coverage_add(&c->coverage, &one, judge_count(c->judge)->executions);
+    finding_settle(&c->findings, space, c->disk, c->judge, &c->recording, minimal);
     crash_state_free(&state);
     crash_space_free(space);
+    return 0;
+}
+
+int cell_repro(const struct scenario *s, const struct qed_design *design, const struct sim_disk_model *disk,
+               const struct cell_options *options, uint32_t point, const char *survivors, struct store *store,
+               bool *unsafe, struct scn_error *err)
+{
+    struct cell c = {.scenario = s, .design = design, .disk_model = disk, .options = options};
+    int ret = judge_named(&c, point, survivors, false, err);
+    if (!ret)
+        ret = put(&c, store, unsafe, err);
+    cell_close(&c);
+    return ret;
+}
+
+int cell_state_findings(const struct scenario *s, const struct qed_design *design, const struct sim_disk_model *disk,
+                        const struct cell_options *options, uint32_t point, const char *survivors, bool minimal,
+                        cell_finding_fn *take, void *opaque, struct scn_error *err)
+{
+    struct cell c = {.scenario = s, .design = design, .disk_model = disk, .options = options};
+    int ret = judge_named(&c, point, survivors, minimal, err);
+    if (!ret)
+        hand_out(&c, take, opaque);
     cell_close(&c);
     return ret;
 }

@@ -33,4 +33,13 @@ int cell_repro(const struct scenario *s, const struct qed_design *design, const 
                const struct cell_options *options, uint32_t point, const char *survivors, struct store *store,
                bool *unsafe, struct scn_error *err);
 
+/* The same two for who wants the findings and no store: each is handed out, in the store's order, and lives for the call. */
+typedef void cell_finding_fn(void *opaque, const struct store_finding *f);
+int cell_findings(const struct scenario *s, const struct qed_design *design, const struct sim_disk_model *disk,
+                  const struct cell_options *options, cell_finding_fn *take, void *opaque, struct scn_error *err);
+/* minimal: with nothing in their witnesses that they do not need. */
+int cell_state_findings(const struct scenario *s, const struct qed_design *design, const struct sim_disk_model *disk,
+                        const struct cell_options *options, uint32_t point, const char *survivors, bool minimal,
+                        cell_finding_fn *take, void *opaque, struct scn_error *err);
+
 #endif
