@@ -287,7 +287,8 @@ static int leave_read_write(struct qed *q)
     int ret = qed_drain(q);
     if (ret || q->read_only)
         return ret;
-    if (qed_clears_on(q, QED_CLEAR_ON_CLOSE))
+    bool corrupt = q->report.check.corruptions || q->report.check.check_errors;
+    if (qed_clears_on(q, QED_CLEAR_ON_CLOSE) && (!corrupt || q->design->clear_corrupt))
         ret = qed_mark_clear_sync(q);
     /* The file's own last flush: what close acknowledged is durable. */
     if (!ret && q->unflushed)

@@ -179,6 +179,26 @@ static void test_one_cluster_twice(void **state)
     kit_end(&k);
 }
 
+/* Corruption that no repair can mend: may a clean close take the mark off? */
+static void test_close_keeps_the_mark_of_a_corrupt_image(void **state)
+{
+    static const char *const designs[] = {"upstream", "careful"};
+
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        struct kit k;
+
+        image(&k, designs[i]);
+        test_dev_poke64(k.file, L2 + 24, 0x50000);
+        test_dev_poke64(k.file, 16, QED_F_NEED_CHECK);
+        kit_open(&k);
+        assert_true(kit_marked(&k));
+        kit_close(&k);
+        assert_int_equal(kit_marked(&k), !k.design.clear_corrupt);
+        kit_end(&k);
+    }
+}
+
 static void test_leaks_are_counted_and_left(void **state)
 {
     struct kit k;
@@ -386,6 +406,7 @@ int main(void)
         cmocka_unit_test(test_one_l2_twice),
         cmocka_unit_test(test_overlapping_l2_is_not_scanned),
         cmocka_unit_test(test_one_cluster_twice),
+        cmocka_unit_test(test_close_keeps_the_mark_of_a_corrupt_image),
         cmocka_unit_test(test_leaks_are_counted_and_left),
         cmocka_unit_test(test_no_false_leak_in_a_long_file),
         cmocka_unit_test(test_repair_order_l2_in_l1_order_then_l1_then_flush_then_header),
