@@ -189,7 +189,9 @@ static void print_numbers(FILE *out, sqlite3_stmt *row)
                 render_text(row, DISTINCT_IMAGES));
     if (sqlite3_column_type(row, SCHEDULES_RUN) == SQLITE_NULL)
         return;
-    if (sqlite3_column_int(row, SCHEDULES_COMPLETE))
+    if (sqlite3_column_int(row, SCHEDULES_COMPLETE) && sqlite3_column_int64(row, SCHEDULES_RUN) == 1)
+        fputs(", its only schedule", out);
+    else if (sqlite3_column_int(row, SCHEDULES_COMPLETE))
         fprintf(out, ", all %s schedules (%s distinct)", render_text(row, SCHEDULES_RUN),
                 render_text(row, SCHEDULES_DISTINCT));
     else
