@@ -114,7 +114,7 @@ static void collect_points(struct space_digester *d, const struct crash_space *s
     qsort(d->points, d->point_count, sizeof(*d->points), compare_points);
     for (size_t i = 0; i < d->point_count; i++)
         if (!kept ||
-            memcmp(promise_at(d, d->points[kept - 1]), promise_at(d, d->points[i]), sizeof(struct promise_digest)))
+            memcmp(promise_at(d, d->points[kept - 1]), promise_at(d, d->points[i]), sizeof(struct promise_digest)) != 0)
             d->points[kept++] = d->points[i];
     d->point_count = kept;
 }

@@ -78,7 +78,7 @@ bool schedule_walk_ran(struct schedule_walk *w, const uint8_t *choices, const ui
 {
     size_t length = w->current.length;
 
-    if (count < length || (length && memcmp(choices, w->current.choices, length)))
+    if (count < length || (length && memcmp(choices, w->current.choices, length) != 0))
         return false;
     for (size_t i = 0; i < count; i++) {
         w->crowded |= alternatives[i] >= MOST_ALTERNATIVES;
