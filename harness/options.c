@@ -27,7 +27,8 @@ enum {
 static const struct argp_option argp_options[] = {
     {"design", KEY_DESIGN, "NAME", 0, "Judge this design (repeatable; `all'; see `qedcrash designs')", 0},
     {"disk", KEY_DISK, "NAME", 0, "Crash this disk model (repeatable; `all'; default: ssd, for matrix all)", 0},
-    {"explore", KEY_EXPLORE, "HOW", 0, "enumerate: every crash state, one after the other", 0},
+    {"explore", KEY_EXPLORE, "HOW", 0,
+     "complete (default); enumerate: every crash state, one after the other; sample: some of them", 0},
     {"limit", KEY_LIMIT, "N", 0, "Judge at most N states per cell; the output says when it cut", 0},
     {"nested", KEY_NESTED, "N", 0, "Let the power fail again N times while recovery is writing (default 1)", 0},
     {"schedules", KEY_SCHEDULES, "N", 0, "Try N orders in which concurrent I/O completes; `all': every one there is",
@@ -36,6 +37,7 @@ static const struct argp_option argp_options[] = {
      "Of all schedules, run at most N per cell (default 100000); the output says when it cut", 0},
     {"seed", KEY_SEED, "N", 0, "Seed of all choices (default 1)", 0},
     {"store", KEY_STORE, "FILE", 0, "Keep the results in this SQLite file", 0},
+    {"output", 'o', "FILE", 0, "shrink: write the scenario here as well", 0},
     {"json", KEY_JSON, NULL, 0, "One JSON object on standard output", 0},
     {"color", KEY_COLOR, "WHEN", 0, "auto, always or never", 0},
     {"dry-run", KEY_DRY_RUN, NULL, 0, "List the cells that would be judged, and stop", 0},
@@ -172,6 +174,13 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
     case KEY_STORE:
         o->store = arg;
         return 0;
+    case 'o':
+        if (strcmp(state->argv[0], "shrink") != 0) {
+            fprintf(stderr, "qedcrash %s: writes no file; -o belongs to shrink\n", state->argv[0]);
+            return EINVAL;
+        }
+        o->output = arg;
+        return 0;
     case KEY_JSON:
         o->json = true;
         return 0;
@@ -246,9 +255,9 @@ static int check_long(int argc, char **argv, int *at)
     return EINVAL;
 }
 
-static int check_short(char **argv, const char *arg)
+static int check_short(int argc, char **argv, int *at)
 {
-    for (const char *c = arg + 1; *c; c++) {
+    for (const char *c = argv[*at] + 1; *c; c++) {
         const struct argp_option *o = argp_options;
         while (o->name && o->key != *c)
             o++;
@@ -256,6 +265,12 @@ static int check_short(char **argv, const char *arg)
             fprintf(stderr, "qedcrash %s: there is no option '-%c'\n", argv[0], *c);
             return EINVAL;
         }
+        if (o->arg && !c[1] && ++*at >= argc) {
+            fprintf(stderr, "qedcrash %s: -%c wants a value, %s\n", argv[0], *c, o->arg);
+            return EINVAL;
+        }
+        if (o->arg)
+            return 0; /* the rest is its value, or the next word is */
     }
     return 0;
 }
@@ -266,7 +281,7 @@ static int check_options(int argc, char **argv)
     for (int i = 1; i < argc && !ret && strcmp(argv[i], "--") != 0; i++) {
         if (argv[i][0] != '-' || !argv[i][1])
             continue;
-        ret = argv[i][1] == '-' ? check_long(argc, argv, &i) : check_short(argv, argv[i]);
+        ret = argv[i][1] == '-' ? check_long(argc, argv, &i) : check_short(argc, argv, &i);
     }
     return ret;
 }

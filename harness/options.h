@@ -20,6 +20,7 @@ struct options {
     uint64_t schedules; /* 0 if all_schedules */
     bool all_schedules;
     const char *store;
+    const char *output; /* -o */
     bool json, quiet, verbose, dry_run;
     enum option_color color;
     char **arguments; /* what is left: scenarios, a directory, an id */

@@ -1,0 +1,298 @@
+/* cmd_shrink.c: shrink: a finding with nothing in it that it does not need.
+ *
+ * First the state: the survivors it can do without. Then the workload (shrink.h). The result is a scenario file, with the
+ * finding told in comments behind it, so that the output can be saved and run.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "harness/commands.h"
+#include "harness/id.h"
+#include "harness/img.h"
+#include "harness/library.h"
+#include "harness/options.h"
+#include "harness/shrink.h"
+#include "simdisk/xalloc.h"
+
+#define MAX_RUNS 20000u /* tries; a library scenario takes some dozens */
+
+static const char shrink_doc[] =
+    "The smallest workload and the fewest survivors that still show a finding.\n\nExamples:\n"
+    "  qedcrash shrink 'race-cluster:v2:ssd:@21+L2' > small.scn\n"
+    "  qedcrash shrink 'my.scn:upstream:hostdev:@40+L2' -o small.scn\n"
+    "  qedcrash shrink ID --json | jq -r .scenario\n\v"
+    "Of several findings in the state, the first in the order of classes is meant. Exit status: 1 the finding, shrunk "
+    "as far as it goes; 0 there is none in this state; 2 the id names nothing, or usage; 3 I/O error; 130 interrupted, "
+    "with the smallest so far.";
+
+static int complain(int code, const char *text)
+{
+    fprintf(stderr, "qedcrash shrink: %s\n", text);
+    return code;
+}
+
+struct job {
+    struct options o;
+    struct finding_id id;
+    struct scenario *scenario;
+    char *name;                    /* how ids name the result */
+    struct shrink_finding finding; /* of the id */
+    uint32_t survivors_before;
+    size_t statements_before;
+    uint64_t bytes_before;
+    struct shrink x;
+};
+
+static int load(struct job *j)
+{
+    char text[400] = "";
+    struct scn_error err;
+    char *path = library_path(j->id.scenario);
+    j->x.design = qed_design_find(j->id.design);
+    j->x.disk = sim_disk_model_find(j->id.disk);
+    if (!j->x.design)
+        snprintf(text, sizeof(text), "the id names the design '%s', which does not exist", j->id.design);
+    else if (!j->x.disk)
+        snprintf(text, sizeof(text), "the id names the disk model '%s', which does not exist", j->id.disk);
+    else if (!path)
+        snprintf(text, sizeof(text), "the id names the scenario '%.200s', which is neither a file nor in the library",
+                 j->id.scenario);
+    else if (scenario_load(path, &j->scenario, &err))
+        snprintf(text, sizeof(text), "%s", err.text);
+    free(path);
+    if (*text)
+        return complain(EXIT_USAGE, text);
+    j->statements_before = j->scenario->stmt_count;
+    j->bytes_before = shrink_bytes(j->scenario);
+    return 0;
+}
+
+static int code_of(int ret)
+{
+    return ret == -EINTR ? EXIT_INTERRUPTED : ret == -ENOENT || ret == -EINVAL ? EXIT_USAGE : EXIT_INTERNAL;
+}
+
+/* The first of the state; of a whole cell, the smallest. */
+static void take(void *opaque, const struct store_finding *f)
+{
+    struct job *j = opaque;
+    if (j->id.has_point ? !j->finding.id : shrink_finding_smaller(f, &j->finding))
+        shrink_finding_copy(&j->finding, f);
+}
+
+static void count_before(void *opaque, const struct store_finding *f)
+{
+    struct job *j = opaque;
+    if (!j->survivors_before)
+        j->survivors_before = f->survivors;
+}
+
+/* The finding that the id names, with the fewest survivors. */
+static int find(struct job *j)
+{
+    struct scn_error err;
+    struct cell_options *o = &j->o.cell;
+    int ret;
+    o->schedule = j->id.schedule;
+    o->script = j->id.script;
+    o->script_len = j->id.script_len;
+    o->seed = j->id.seed;
+    o->id_scenario = j->name;
+    if (j->id.has_point) {
+        ret = cell_state_findings(j->scenario, j->x.design, j->x.disk, o, j->id.point, j->id.survivors, false,
+                                  count_before, j, &err);
+        if (!ret)
+            ret = cell_state_findings(j->scenario, j->x.design, j->x.disk, o, j->id.point, j->id.survivors, true, take,
+                                      j, &err);
+    } else {
+        ret = cell_findings(j->scenario, j->x.design, j->x.disk, o, take, j, &err);
+        j->survivors_before = j->finding.survivors;
+    }
+    return ret ? complain(code_of(ret), err.text) : 0;
+}
+
+/* Only what needs a second power failure is given one. */
+static bool fails_twice(const struct shrink_finding *f)
+{
+    struct finding_id id;
+    char why[200];
+    bool twice = false;
+    if (id_parse(f->id, &id, why, sizeof(why))) {
+        twice = strchr(id.survivors, '/') != NULL;
+        id_free(&id);
+    }
+    return twice;
+}
+
+static int shrink(struct job *j)
+{
+    struct scn_error err;
+    struct shrink *x = &j->x;
+    x->options = j->o.cell;
+    if (!fails_twice(&j->finding))
+        x->options.nested = 0;
+    x->max_runs = MAX_RUNS;
+    x->class = j->finding.class;
+    snprintf(x->order, sizeof(x->order), "%s", j->finding.order);
+    int ret = shrink_begin(x, j->scenario, &err);
+    j->scenario = NULL;
+    if (ret == -ENOENT)
+        return complain(EXIT_INTERNAL, "a run of the whole cell does not come to this finding; raise --limit");
+    if (ret)
+        return complain(code_of(ret), err.text);
+    shrink_run(x);
+    return 0;
+}
+
+/* --- what is printed ----------------------------------------------------------------------------------------------- */
+
+static void print_comment(FILE *out, const char *text)
+{
+    while (*text) {
+        size_t length = strcspn(text, "\n");
+        fprintf(out, "#%s%.*s\n", length ? " " : "", (int)length, text);
+        text += length + (text[length] == '\n');
+    }
+}
+
+static void print_repro(FILE *out, const char *before, const char *id)
+{
+    fprintf(out, "%srepro: qedcrash repro '", before);
+    for (; *id; id++)
+        if (*id == '\'')
+            fputs("'\\''", out);
+        else
+            fputc(*id, out);
+    fputs("'\n", out);
+}
+
+static void print_scenario(FILE *out, const struct job *j)
+{
+    const struct shrink_finding *f = &j->x.finding;
+    fprintf(out, "# Shrunk from %s\n", j->o.arguments[0]);
+    fprintf(out, "# %zu statements to %zu, %" PRIu64 " bytes to %" PRIu64 ", %" PRIu32 " survivors to %" PRIu32 ".\n",
+            j->statements_before, j->x.best->stmt_count, j->bytes_before, shrink_bytes(j->x.best), j->survivors_before,
+            f->survivors);
+    scenario_print(j->x.best, out);
+    fprintf(out, "\n# %s: %s\n", verdict_class_name(f->class), verdict_class_meaning(f->class));
+    if (*f->order)
+        fprintf(out, "# missing: %s\n", f->order);
+    print_comment(out, f->story);
+    print_comment(out, f->why);
+    print_repro(out, "# ", f->id);
+}
+
+static void print_counts(FILE *out, const char *name, size_t statements, uint64_t bytes, uint32_t survivors)
+{
+    fprintf(out, ",\"%s\":{\"statements\":%zu,\"bytes\":%" PRIu64 ",\"survivors\":%" PRIu32 "}", name, statements,
+            bytes, survivors);
+}
+
+static void print_json(FILE *out, const struct job *j)
+{
+    const struct shrink_finding *f = &j->x.finding;
+    char *text = NULL;
+    size_t size = 0;
+    FILE *buffer = xalloc_check(open_memstream(&text, &size));
+    scenario_print(j->x.best, buffer);
+    fclose(buffer);
+    fputs("{\"qedcrash\":\"" QEDCRASH_VERSION "\",\"from\":", out);
+    img_json_string(out, j->o.arguments[0]);
+    fputs(",\"id\":", out);
+    img_json_string(out, f->id);
+    fprintf(out, ",\"class\":\"%s\",\"missing_order\":\"%s\",\"crash_point\":%" PRIu32 ",\"guest_sector\":",
+            verdict_class_name(f->class), f->order, f->crash_point);
+    if (f->has_guest_sector)
+        fprintf(out, "%" PRIu64, f->guest_sector);
+    else
+        fputs("null", out);
+    fputs(",\"expected\":", out);
+    img_json_string(out, f->expected);
+    fputs(",\"found\":", out);
+    img_json_string(out, f->found);
+    fputs(",\"why\":", out);
+    img_json_string(out, f->why);
+    print_counts(out, "before", j->statements_before, j->bytes_before, j->survivors_before);
+    print_counts(out, "after", j->x.best->stmt_count, shrink_bytes(j->x.best), f->survivors);
+    fprintf(out, ",\"runs\":%" PRIu64 ",\"complete\":%s,\"scenario\":", j->x.runs,
+            j->x.stopped || j->x.at_limit ? "false" : "true");
+    img_json_string(out, text);
+    fputs("}\n", out);
+    free(text);
+}
+
+static int write_file(const struct job *j)
+{
+    char text[400];
+    FILE *out = fopen(j->o.output, "w");
+    bool good = out != NULL;
+    if (out) {
+        print_scenario(out, j);
+        good = !ferror(out);
+        good &= !fclose(out);
+    }
+    if (good)
+        return 0;
+    snprintf(text, sizeof(text), "cannot write %.300s: %s", j->o.output, strerror(errno));
+    return complain(EXIT_INTERNAL, text);
+}
+
+static int print(const struct job *j)
+{
+    int ret = j->o.output ? write_file(j) : 0;
+    if (j->o.json)
+        print_json(stdout, j);
+    else
+        print_scenario(stdout, j);
+    if (!ret && !j->o.json && j->o.output)
+        print_repro(stdout, "", j->x.finding.id);
+    if (fflush(stdout) || ferror(stdout))
+        return complain(EXIT_INTERNAL, "cannot write to standard output");
+    if (ret)
+        return ret;
+    if (j->x.stopped)
+        return complain(EXIT_INTERRUPTED, "interrupted; this is the smallest so far");
+    if (j->x.at_limit)
+        complain(0, "stopped after many tries; this is the smallest so far");
+    return EXIT_FINDINGS;
+}
+
+static int run(struct job *j)
+{
+    int ret = load(j);
+    j->name = j->o.output ? library_id_name(j->o.output) : xalloc_check(strdup("./shrunk.scn"));
+    if (!ret)
+        ret = find(j);
+    if (ret)
+        return ret;
+    if (!j->finding.id) {
+        fprintf(stderr, "qedcrash shrink: %s shows nothing wrong\n", j->id.has_point ? "this state" : "this cell");
+        return EXIT_CLEAN;
+    }
+    ret = shrink(j);
+    return ret ? ret : print(j);
+}
+
+int cmd_shrink(int argc, char **argv)
+{
+    struct job j = {0};
+    bool help;
+    int ret = options_parse(argc, argv, "ID", shrink_doc, &j.o, &help);
+    if (ret || help)
+        return ret;
+    char why[320] = "takes one id; findings print theirs as 'repro: qedcrash repro ...'";
+    if (j.o.argument_count != 1 || !id_parse(j.o.arguments[0], &j.id, why, sizeof(why))) {
+        options_free(&j.o);
+        return complain(EXIT_USAGE, why);
+    }
+    options_catch_signals();
+    ret = run(&j);
+    scenario_free(j.scenario);
+    shrink_finding_free(&j.finding);
+    shrink_free(&j.x);
+    free(j.name);
+    id_free(&j.id);
+    options_free(&j.o);
+    return ret;
+}
