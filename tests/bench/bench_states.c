@@ -8,7 +8,8 @@
  * the big one (64 KiB clusters) a prefix is enough.
  *
  * Beside it, in the same run, what one does without a simulator: each state is written to a file in DIR, checked by
- * `qemu-img check`, and read back whole by qemu-io.
+ * `qemu-img check`, and read back whole: `qemu-img convert` into a raw file, which is read. (qemu-io would not hand out
+ * the bytes that are to be judged.)
  *
  * Allocations are counted by malloc itself. System calls are counted by not surviving one: the same loop is run in a
  * child under a seccomp filter that lets nothing but the exit through.
@@ -33,7 +34,7 @@
 
 extern char **environ;
 
-enum { ROUNDS = 5, BASELINE_STATES = 40 };
+enum { ROUNDS = 10, BASELINE_STATES = 40, BASELINE_ROUNDS = 3 };
 
 /* cow-partial.scn, moved to where the second cluster is now. */
 static const char default_geometry[] = "image   size=1M cluster=64K table=4\n"
@@ -170,6 +171,16 @@ static bool write_file(const char *path, const uint8_t *bytes, uint64_t length)
     return !close(fd) && good;
 }
 
+/* A state that cannot be converted leaves a short file, or none. */
+static bool read_file(const char *path, uint8_t *bytes, uint64_t length)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return errno == ENOENT;
+    bool good = read(fd, bytes, length) >= 0;
+    return !close(fd) && good;
+}
+
 /* The disk as it stands, into a file. */
 static bool write_out(struct bench_run *b, const char *path)
 {
@@ -198,26 +209,38 @@ static bool write_backing(struct bench_run *b, const char *path)
 }
 
 /* States a second; 0 if QEMU's tools cannot be run. */
-static double baseline_rate(struct loop *l, const char *dir)
+static double baseline_round(struct loop *l, const char *dir)
 {
-    char image[512], backing[512], read_all[64];
+    char image[512], backing[512], raw[512];
     snprintf(image, sizeof(image), "%s/state.qed", dir);
     snprintf(backing, sizeof(backing), "%s/%s", dir, RUN_BACKING_NAME);
-    snprintf(read_all, sizeof(read_all), "read -q 0 %" PRIu64, l->run->scenario->image_bytes);
+    snprintf(raw, sizeof(raw), "%s/state.raw", dir);
     char *check[] = {"qemu-img", "check", "-q", "-f", "qed", image, NULL};
-    char *read_back[] = {"qemu-io", "-r", "-f", "qed", "-c", read_all, image, NULL};
-    if (!write_backing(l->run, backing))
-        return 0;
+    char *convert[] = {"qemu-img", "convert", "-f", "qed", "-O", "raw", image, raw, NULL};
+    uint8_t *bytes = xmalloc(l->run->scenario->image_bytes);
+    bool good = write_backing(l->run, backing);
     double start = bench_now();
-    for (int i = 0; i < BASELINE_STATES; i++) {
-        if (!write_out(l->run, image) || !spawn_and_wait(check) || !spawn_and_wait(read_back))
-            return 0;
+    for (int i = 0; i < BASELINE_STATES && good; i++) {
+        good = write_out(l->run, image) && spawn_and_wait(check) && spawn_and_wait(convert) &&
+               read_file(raw, bytes, l->run->scenario->image_bytes);
         next_state(l);
     }
     double rate = BASELINE_STATES / (bench_now() - start);
     unlink(image);
     unlink(backing);
-    return rate;
+    unlink(raw);
+    free(bytes);
+    return good ? rate : 0;
+}
+
+static double baseline_rate(struct loop *l, const char *dir)
+{
+    double best = 0;
+    for (int i = 0; i < BASELINE_ROUNDS; i++) {
+        double rate = baseline_round(l, dir);
+        best = rate > best ? rate : best;
+    }
+    return best;
 }
 
 /* --- saying -------------------------------------------------------------------------------------------------------- */
@@ -276,12 +299,13 @@ static void say_baseline(const struct geometry *g, struct loop *l, double rate, 
     char name[96], how[200];
     double baseline = baseline_rate(l, dir);
     if (baseline <= 0) {
-        printf("  baseline %s: skipped, qemu-img or qemu-io does not run\n", g->name);
+        printf("  baseline %s: skipped, qemu-img does not run\n", g->name);
         return;
     }
     snprintf(name, sizeof(name), "baseline states/s %s", g->name);
-    snprintf(how, sizeof(how), "%d states: file written to %s, qemu-img check, qemu-io read of the whole disk",
-             BASELINE_STATES, dir);
+    snprintf(how, sizeof(how),
+             "%d states, best of %d rounds: file written to %s, qemu-img check, qemu-img convert to raw, that read",
+             BASELINE_STATES, BASELINE_ROUNDS, dir);
     bench_say(&(struct bench_number){.name = name, .value = baseline, .unit = "1/s", .met = -1, .how = how});
     snprintf(name, sizeof(name), "ratio to baseline %s", g->name);
     bench_say(&(struct bench_number){.name = name,
@@ -317,9 +341,9 @@ static void bench_geometry(const struct geometry *g, const char *path, double se
 int main(int argc, char **argv)
 {
     static const struct geometry geometries[] = {{"4K/2", NULL, 200000, true},
-                                                 {"64K/4", default_geometry, 10000, true}};
+                                                 {"64K/4", default_geometry, 10000, false}};
     const char *path = NULL, *dir = NULL;
-    double seconds = 2;
+    double seconds = 4;
     for (int i = 1; i < argc; i++)
         if (!strcmp(argv[i], "--json") && i + 1 < argc)
             bench_json_open(argv[++i]);
