@@ -198,7 +198,8 @@ int qed_table_write_sync(struct qed *q, enum blk_event event, const struct qed_t
 void qed_table_encode(const struct qed_table *t, size_t first, size_t count, uint8_t *to);
 void qed_table_decode(struct qed_table *t, uint64_t at_byte, size_t bytes);
 #define QED_TABLE_PIECE_BYTES 4096u
-/* Next piece of the table at or after byte at that may hold something: its start and length; false: none left. */
+/* Next piece of the table at or after byte at that may hold something: its start and length; false: none left. *bytes
+ * comes in as the length of the piece before, 0 for the first. */
 bool qed_table_next_piece(const struct qed *q, const struct qed_table *t, uint64_t at, uint64_t *start, size_t *bytes);
 
 /* --- l2cache.c --- */

@@ -112,7 +112,7 @@ void qed_lookup(struct qed_req *r, uint64_t bytes, qed_step *after)
         return;
     }
     r->loading = qed_table_new(q, l2_offset);
-    r->load_at = 0;
+    r->load_at = r->load_bytes = 0;
     if (!r->loading) {
         after(r, -ENOMEM);
         return;

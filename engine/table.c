@@ -61,13 +61,18 @@ bool qed_table_next_piece(const struct qed *q, const struct qed_table *t, uint64
         *bytes = end - at < (1u << 20) ? (size_t)(end - at) : 1u << 20;
         return at < end;
     }
+    uint64_t before = at;
     if (at < end)
         at = q->file->ops->next_data(q->file, t->offset + at, t->offset + end) - t->offset;
     if (at >= end)
         return false;
     *start = at & ~(uint64_t)(BLK_SECTOR_BYTES - 1);
-    uint64_t piece_end = (*start / QED_TABLE_PIECE_BYTES + 1) * QED_TABLE_PIECE_BYTES;
-    *bytes = (size_t)((piece_end < end ? piece_end : end) - *start);
+    uint64_t piece = QED_TABLE_PIECE_BYTES - *start % QED_TABLE_PIECE_BYTES;
+    if (!q->file->loop) { /* pieces that cost no turn of a loop start small, and double as long as there is data */
+        uint64_t small = *bytes && at == before ? *bytes * 2 : BLK_SECTOR_BYTES;
+        piece = small < piece ? small : piece;
+    }
+    *bytes = (size_t)(piece < end - *start ? piece : end - *start);
     return true;
 }
 
@@ -108,7 +113,7 @@ void qed_table_encode(const struct qed_table *t, size_t first, size_t count, uin
 int qed_table_load_sync(struct qed *q, enum blk_event event, struct qed_table *t)
 {
     uint64_t at = 0;
-    size_t bytes;
+    size_t bytes = 0;
     while (qed_table_next_piece(q, t, at, &at, &bytes)) {
         int ret = qed_read_sync(q, event, t->offset + at, (uint8_t *)t->entries + at, bytes);
         if (ret) {

@@ -810,8 +810,6 @@ static uint64_t disk_next_data(struct blockdev *blk, uint64_t offset, uint64_t e
             offset = next;
             continue;
         }
-        if (p->units == NO_UNITS)
-            return offset;
         uint32_t unit = crash_disk_unit_at(d, offset / BLK_SECTOR_BYTES);
         size_t in = offset % SIM_PAGE_BYTES, chunk = BLK_SECTOR_BYTES - in % BLK_SECTOR_BYTES;
         bool open = unit != NO_UNIT && d->chosen[unit] == CRASH_OPEN && !d->over[unit];
