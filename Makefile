@@ -100,13 +100,14 @@ lint-cppcheck:
 format: ## rewrite all sources in the house style
 	clang-format -i $(STYLED)
 
-coverage: ## line coverage of engine/, simdisk/ and oracle/ by the tests; fails below 90 %
+coverage: ## line coverage of engine/, simdisk/ and oracle/ by the unit tests; fails below 90 %
 	@rm -rf build-cov
-	@$(MAKE) --no-print-directory run-tests BUILD=build-cov CC=gcc CFLAGS="-O0 -g --coverage" LDFLAGS=--coverage
+	@QEDCRASH_DIFFERENTIAL_CASES=60 QEDCRASH_TEST_HISTORIES=20 $(MAKE) --no-print-directory run-tests SCRIPTS= BUILD=build-cov \
+	    CC=gcc CFLAGS="-O0 -g --coverage" LDFLAGS=--coverage
 	@tests/coverage.sh build-cov 90 engine simdisk oracle
 
 asan: ## all tests under AddressSanitizer, UBSan and leak detection
-	@$(MAKE) --no-print-directory run-tests BUILD=build-asan LDFLAGS="-fsanitize=address,undefined" \
+	@QEDCRASH_DIFFERENTIAL_CASES=60 QEDCRASH_TEST_HISTORIES=20 $(MAKE) --no-print-directory run-tests BUILD=build-asan LDFLAGS="-fsanitize=address,undefined" \
 	    CFLAGS="-O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all"
 
 test-compilers: ## gcc and clang both build without a warning and give the same result, byte for byte
