@@ -160,7 +160,9 @@ static void load_providers(struct crash_disk *d)
                                                    .version = v,
                                                    .atom = CRASH_NO_ATOM});
         }
-    d->by_end = crash_disk_grow(d, d->by_end, d->provider_count, &d->by_end_cap, sizeof(*d->by_end));
+    size_t room = d->provider_count ? d->provider_count : 1; /* never NULL: pointers into it are compared */
+    d->providers = crash_disk_grow(d, d->providers, room, &d->provider_cap, sizeof(*d->providers));
+    d->by_end = crash_disk_grow(d, d->by_end, room, &d->by_end_cap, sizeof(*d->by_end));
     if (d->provider_count) {
         qsort(d->providers, d->provider_count, sizeof(*d->providers), provider_compare);
         memcpy(d->by_end, d->providers, d->provider_count * sizeof(*d->providers));
