@@ -98,7 +98,7 @@ struct qed_design {
     bool need_check_with_backing; /* mark images that have a backing file too */
     unsigned clear_on;            /* enum qed_clear_on, or-ed */
     enum qed_clear_order clear_order;
-    bool clear_corrupt; /* ... and even where the repair at open left corruptions that it could not mend */
+    bool clear_corrupt;      /* ... and even where the repair at open left corruptions that it could not mend */
     uint32_t clear_timer_ms; /* quiet time before a timer clears the mark */
     enum qed_publish publish;
     enum qed_failed_table failed_table;

@@ -1,6 +1,7 @@
 /* finding.c: see finding.h. */
 #include "harness/finding.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -293,6 +294,7 @@ static struct crash_space *shorten_prefix(struct finding *f, struct minimal *m, 
                                           struct minimal_shown *shown)
 {
     struct crash_space *moved = NULL, *there;
+    assert(m->space);
     if (m->space->model->cache != SIM_CACHE_ORDERED || !is_empty(m->space, &f->state))
         return NULL;
     there = minimal_with_prefix(m->space, m->space->prefix_ops);
@@ -394,6 +396,7 @@ void finding_settle(struct finding_set *set, const struct crash_space *space, st
 {
     struct judge_counts counts = *judge_count(judge);
     struct minimal m = {.judge = judge, .disk = disk};
+    bool loaded = false;
     for (size_t i = 0; i < set->count;) {
         struct finding *f = &set->items[i];
         if (!f->fresh || !is_known(set, f)) {
@@ -406,13 +409,12 @@ void finding_settle(struct finding_set *set, const struct crash_space *space, st
         struct finding *f = &set->items[i];
         if (!f->fresh)
             continue;
-        if (m.space != space)
+        if (!loaded)
             minimal_load(&m, space);
         struct crash_space *moved = minimal ? minimize(f, &m) : NULL;
         tell(f, &m, recording);
+        loaded = !moved;
         crash_space_free(moved);
-        if (moved)
-            m.space = NULL;
     }
     merge(set);
     judge_count_back(judge, &counts);

@@ -116,7 +116,7 @@ long library_list(const char *path, char ***paths)
 
 void library_list_free(char **paths, long count)
 {
-    for (long i = 0; i < count; i++)
+    for (long i = 0; paths && i < count; i++)
         free(paths[i]);
     free(paths);
 }
@@ -129,7 +129,7 @@ char *library_nearest(const char *name)
     if (count < 0)
         return NULL;
     const char **words = xcalloc((size_t)count + 1, sizeof(*words));
-    for (long i = 0; i < count; i++) {
+    for (long i = 0; paths && i < count; i++) {
         char *slash = strrchr(paths[i], '/');
         words[i] = slash ? slash + 1 : paths[i];
         size_t length = strlen(paths[i]);

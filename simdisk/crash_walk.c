@@ -72,6 +72,7 @@ static bool op_changes_disk(const struct hist_op *op)
 
 static void apply_op(struct sim_pages *pages, uint64_t *length, const struct hist_op *op, bool fixed)
 {
+    assert(op);
     if (op->kind == HIST_WRITE)
         sim_pages_write(pages, op->offset_bytes, op->data, op->length_bytes);
     else if (op->length_bytes < *length)
@@ -131,6 +132,7 @@ static bool pass_event(struct crash_walk *w, uint32_t index)
     if (e->kind == HIST_MARK)
         return w->h->marks[e->op].boundary;
     const struct hist_op *op = &w->h->ops[e->op];
+    assert(op);
     if (e->kind != HIST_DONE)
         return false;
     if (op->kind == HIST_FLUSH) {
@@ -379,6 +381,7 @@ static void link_atoms(struct crash_space *s)
             if (atom == CRASH_NO_ATOM)
                 continue;
             struct crash_atom *a = &s->atoms[atom];
+            assert(a);
             a->units = xreallocarray(a->units, a->unit_count + 1, sizeof(*a->units));
             a->units[a->unit_count++] = (uint32_t)u;
         }
