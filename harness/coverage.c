@@ -103,7 +103,7 @@ static struct want *collect(const struct history *h, const struct sim_disk_model
 
 static uint64_t part_of(uint64_t limit, uint64_t weight, uint64_t weights)
 {
-    return (uint64_t)((unsigned __int128)limit * weight / weights);
+    return weights ? (uint64_t)((unsigned __int128)limit * weight / weights) : 0;
 }
 
 uint64_t *coverage_share(const struct history *h, const struct sim_disk_model *model, uint64_t limit, size_t *count)
