@@ -51,8 +51,4 @@ void recorder_inject(struct recorder *r, const struct inject_rule *rule); /* cop
 /* How many I/Os injected rules have failed so far. */
 uint32_t recorder_injected(const struct recorder *r);
 
-/* Bytes of never-written space on a reused host device: tagged by `fill`, which the host sets (the oracle's stale
- * tag). */
-typedef void sim_stale_fill(uint8_t sector[BLK_SECTOR_BYTES], uint64_t image_sector);
-
 #endif
