@@ -39,7 +39,8 @@ void qed_freed_add(struct qed *q, uint64_t offset)
 static bool take_freed(struct qed *q, uint64_t *offset)
 {
     for (size_t i = 0; i < q->freed_count; i++) {
-        bool ready = q->design->reuse == QED_REUSE_AT_ONCE || q->flushed_clock > q->freed[i].freed_at;
+        bool ready =
+            q->flushed_clock > q->freed[i].freed_at || qed_design_is(q->design, QED_FIELD_reuse, QED_REUSE_AT_ONCE);
         if (!ready)
             continue;
         *offset = q->freed[i].offset;
@@ -95,21 +96,16 @@ static void link_chunk(struct qed_req *r, int ret)
  * the data: the guest then reads whatever the cluster held, and where bytes were copied, loses what it never wrote. */
 static bool data_flush_wanted(const struct qed_req *r)
 {
-    switch (r->q->design->data_flush) {
-    case QED_DATA_FLUSH_NEVER:
-        return false;
-    case QED_DATA_FLUSH_COW:
-        return r->copied;
-    case QED_DATA_FLUSH_PARTIAL:
-        return r->filled;
-    case QED_DATA_FLUSH_REUSE:
-        return r->reused;
-    case QED_DATA_FLUSH_BACKING:
-        return r->q->backing.dev != NULL;
-    case QED_DATA_FLUSH_ALWAYS:
-        return true;
-    }
-    return true;
+    uint64_t flushes = QED_VALUE(QED_DATA_FLUSH_ALWAYS);
+    if (r->copied)
+        flushes |= QED_VALUE(QED_DATA_FLUSH_COW);
+    if (r->filled)
+        flushes |= QED_VALUE(QED_DATA_FLUSH_PARTIAL);
+    if (r->reused)
+        flushes |= QED_VALUE(QED_DATA_FLUSH_REUSE);
+    if (r->q->backing.dev)
+        flushes |= QED_VALUE(QED_DATA_FLUSH_BACKING);
+    return qed_design_in(r->q->design, QED_FIELD_data_flush, flushes);
 }
 
 static void data_done(struct qed_req *r, int ret)
@@ -142,15 +138,12 @@ static bool all_zero(const uint8_t *bytes, uint64_t size)
 /* Ordering point "fill": need a fill of zeros be written? Skipping relies on new space reading as zeros. */
 static bool fill_skipped(const struct qed_req *r)
 {
-    switch (r->q->design->zero_fill) {
-    case QED_ZERO_FILL_WRITTEN:
+    if (!all_zero(r->fill, r->fill_bytes))
         return false;
-    case QED_ZERO_FILL_SKIP_ALL_ZERO:
-        return all_zero(r->fill, r->fill_bytes);
-    case QED_ZERO_FILL_SKIP_NEW_SPACE:
-        return r->cluster >= r->q->size_at_open && !r->reused && all_zero(r->fill, r->fill_bytes);
-    }
-    return false;
+    uint64_t skips = QED_VALUE(QED_ZERO_FILL_SKIP_ALL_ZERO);
+    if (r->cluster >= r->q->size_at_open && !r->reused)
+        skips |= QED_VALUE(QED_ZERO_FILL_SKIP_NEW_SPACE);
+    return qed_design_in(r->q->design, QED_FIELD_zero_fill, skips);
 }
 
 static void fill_written(struct qed_req *r, int ret)
@@ -192,7 +185,8 @@ static void fill_read(struct qed_req *r, int ret)
  * the backing file's bytes, which the zero entry had hidden. */
 static bool fill_is_zeros(const struct qed_req *r)
 {
-    return r->found == QED_FOUND_ZERO && r->q->design->zero_cluster_fill == QED_ZERO_CLUSTER_FILL_ZEROS;
+    return r->found == QED_FOUND_ZERO &&
+           qed_design_is(r->q->design, QED_FIELD_zero_cluster_fill, QED_ZERO_CLUSTER_FILL_ZEROS);
 }
 
 static void fill(struct qed_req *r, uint64_t guest, uint64_t bytes, uint64_t file, qed_step *after)
@@ -252,7 +246,8 @@ static void prefill(struct qed_req *r, int ret)
 static bool zero_by_entry(const struct qed_req *r)
 {
     uint64_t mask = r->q->g.cluster_bytes - 1;
-    return r->kind == QED_REQ_ZERO && r->q->design->native_zero && !((r->pos | r->chunk_bytes) & mask);
+    return r->kind == QED_REQ_ZERO && !((r->pos | r->chunk_bytes) & mask) &&
+           qed_design_is(r->q->design, QED_FIELD_native_zero, true);
 }
 
 /* Counts r among the allocating requests and takes its table's lock. False: it sleeps and will look up again. */

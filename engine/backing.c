@@ -95,7 +95,7 @@ void qed_backing_read(struct qed_req *r, enum blk_event event, uint64_t pos, str
     for (int i = 0; i < niov; i++)
         bytes += iov[i].iov_len;
     uint64_t inside = q->backing.dev ? bytes_below_end(q, pos, bytes) : 0;
-    if (q->backing.dev && inside < bytes && !q->design->backing_clip) {
+    if (q->backing.dev && inside < bytes && qed_design_is(q->design, QED_FIELD_backing_clip, false)) {
         next(r, -EIO);
         return;
     }

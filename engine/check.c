@@ -159,7 +159,7 @@ static int clear_mark(struct scan *s)
 {
     struct qed *q = s->q;
     int ret = 0;
-    if (q->design->repair_flush || q->unflushed)
+    if (q->unflushed || qed_design_is(q->design, QED_FIELD_repair_flush, true))
         ret = qed_flush_sync(q);
     if (ret)
         return ret;

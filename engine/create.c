@@ -139,7 +139,7 @@ static int write_header_and_name(struct qed *q, const struct qed_header *h, cons
     if (h->backing_filename_size)
         memcpy(head + NAME_OFFSET, name, h->backing_filename_size);
     /* Ordering point "backing-name-flush": guest data that replaces what the backing file held, before its name goes. */
-    if (q->design->backing_name_flush)
+    if (qed_design_is(q->design, QED_FIELD_backing_name_flush, true))
         ret = qed_flush_sync(q);
     if (!ret)
         ret = qed_write_sync(q, BLK_EVENT_HEADER_UPDATE, 0, head, bytes);

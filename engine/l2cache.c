@@ -9,7 +9,7 @@
  * second one from the disk, and neither sees what the other changes. */
 static bool may_evict(const struct qed *q, const struct qed_table *t)
 {
-    return t->refs == 1 || q->design->evict_referenced;
+    return t->refs == 1 || qed_design_is(q->design, QED_FIELD_evict_referenced, true);
 }
 
 struct qed_table *qed_cache_find(struct qed *q, uint64_t offset)

@@ -26,12 +26,12 @@ static void set_entries(struct qed_req *r, struct qed_table *t, uint64_t value, 
 
 static bool publish_before(const struct qed_req *r)
 {
-    return r->q->design->publish == QED_PUBLISH_BEFORE_WRITE;
+    return qed_design_is(r->q->design, QED_FIELD_publish, QED_PUBLISH_BEFORE_WRITE);
 }
 
 static bool rolls_back(const struct qed_req *r)
 {
-    return r->q->design->failed_table == QED_FAILED_TABLE_ROLL_BACK;
+    return qed_design_is(r->q->design, QED_FIELD_failed_table, QED_FAILED_TABLE_ROLL_BACK);
 }
 
 static void drop_buffer(struct qed_req *r)
@@ -115,10 +115,10 @@ static void clear_after_l1(struct qed_req *r)
     qed_mark_note_flush(r);
     if (!qed_clears_on(r->q, QED_CLEAR_ON_L1_UPDATE))
         link_finish(r, 0);
-    else if (r->q->design->clear_order == QED_CLEAR_AFTER_FLUSH)
+    else if (qed_design_is(r->q->design, QED_FIELD_clear_order, QED_CLEAR_AFTER_FLUSH))
         qed_file_flush(r, l1_flushed);
     else
-        qed_mark_clear_in(r, r->q->design->clear_order == QED_CLEAR_WITHOUT_FLUSH, l1_finish);
+        qed_mark_clear_in(r, qed_design_is(r->q->design, QED_FIELD_clear_order, QED_CLEAR_WITHOUT_FLUSH), l1_finish);
 }
 
 static void l1_written(struct qed_req *r, int ret)
@@ -173,7 +173,7 @@ static void link_l1(struct qed_req *r, int ret)
  * lose the table: everything under it reads as whatever lay there. */
 static void table_written(struct qed_req *r, int ret)
 {
-    if (!ret && r->q->design->l1_flush)
+    if (!ret && qed_design_is(r->q->design, QED_FIELD_l1_flush, true))
         qed_file_flush(r, link_l1);
     else
         link_l1(r, ret);

@@ -8,17 +8,10 @@
 /* Ordering point "lock". */
 static bool lock_key(const struct qed *q, uint64_t table, uint64_t *key)
 {
-    switch (q->design->lock) {
-    case QED_LOCK_NONE:
+    if (qed_design_is(q->design, QED_FIELD_lock, QED_LOCK_NONE))
         return false;
-    case QED_LOCK_TABLE:
-        *key = table;
-        return true;
-    case QED_LOCK_GATE:
-        *key = 0;
-        return true;
-    }
-    return false;
+    *key = qed_design_is(q->design, QED_FIELD_lock, QED_LOCK_TABLE) ? table : 0;
+    return true;
 }
 
 static void append(struct qed_req **first, struct qed_req **last, struct qed_req *r)

@@ -10,14 +10,25 @@
 /* Ordering point "need-check-set": is this image to be marked before it allocates? */
 bool qed_mark_wanted(const struct qed *q)
 {
-    if (q->design->need_check == QED_NEED_CHECK_OFF)
+    if (qed_design_is(q->design, QED_FIELD_need_check, QED_NEED_CHECK_OFF))
         return false;
-    return !(q->header.features & QED_F_BACKING_FILE) || q->design->need_check_with_backing;
+    return !(q->header.features & QED_F_BACKING_FILE) ||
+           qed_design_is(q->design, QED_FIELD_need_check_with_backing, true);
+}
+
+/* The values of clear_on that have this bit. */
+static uint64_t values_with(enum qed_clear_on when)
+{
+    uint64_t set = 0;
+    for (unsigned v = 0; v < 2 * QED_CLEAR_ON_TIMER; v++)
+        if (v & when)
+            set |= QED_VALUE(v);
+    return set;
 }
 
 bool qed_clears_on(const struct qed *q, enum qed_clear_on when)
 {
-    return (q->design->clear_on & when) && q->mark == QED_MARK_SET && !q->read_only;
+    return q->mark == QED_MARK_SET && !q->read_only && qed_design_in(q->design, QED_FIELD_clear_on, values_with(when));
 }
 
 static void remember(struct qed *q, bool marked)
@@ -78,7 +89,7 @@ static void set_finish(struct qed_req *r, int ret)
 {
     struct qed *q = r->q;
     /* A header write that failed is a table write that failed: the old driver goes on as if it had happened. */
-    remember(q, !ret || q->design->failed_table == QED_FAILED_TABLE_KEEP);
+    remember(q, !ret || qed_design_is(q->design, QED_FIELD_failed_table, QED_FAILED_TABLE_KEEP));
     qed_wake_sleepers(q);
     r->after_link(r, ret); /* borrowed: nothing is being linked yet */
 }
@@ -87,7 +98,7 @@ static void set_written(struct qed_req *r, int ret)
 {
     /* Ordering point "need-check-set", flushed: the mark before the metadata it covers. Without the flush a crash may keep
      * a table update and lose the mark, and nobody will look. */
-    if (!ret && r->q->design->need_check == QED_NEED_CHECK_FLUSHED)
+    if (!ret && qed_design_is(r->q->design, QED_FIELD_need_check, QED_NEED_CHECK_FLUSHED))
         qed_file_flush(r, set_finish);
     else
         set_finish(r, ret);
@@ -121,7 +132,7 @@ static void clear_finish(struct qed_req *r, int ret)
 
 static void clear_written(struct qed_req *r, int ret)
 {
-    if (ret && r->q->design->failed_table == QED_FAILED_TABLE_ROLL_BACK)
+    if (ret && qed_design_is(r->q->design, QED_FIELD_failed_table, QED_FAILED_TABLE_ROLL_BACK))
         remember(r->q, true);
     if (!ret && r->trailing_flush)
         qed_file_flush(r, clear_finish);
@@ -143,7 +154,8 @@ void qed_mark_note_flush(struct qed_req *r)
 /* Does the flush r has waited for cover all that the mark vouches for? Not what was allocated while it was under way. */
 static bool flush_covers(const struct qed_req *r)
 {
-    return r->q->design->clear_order != QED_CLEAR_AFTER_FLUSH || r->quiet_at == r->q->allocations;
+    return r->quiet_at == r->q->allocations ||
+           !qed_design_is(r->q->design, QED_FIELD_clear_order, QED_CLEAR_AFTER_FLUSH);
 }
 
 void qed_mark_clear_in(struct qed_req *r, bool flushed, qed_step *after)
@@ -171,7 +183,7 @@ static void timer_finish(struct qed_req *r, int ret)
 /* After the mark is cleared the header itself is flushed, with nobody waiting for it. Spec 9. */
 static void timer_cleared(struct qed_req *r, int ret)
 {
-    if (!ret && r->q->design->clear_order == QED_CLEAR_AFTER_FLUSH)
+    if (!ret && qed_design_is(r->q->design, QED_FIELD_clear_order, QED_CLEAR_AFTER_FLUSH))
         qed_file_flush(r, timer_finish);
     else
         timer_finish(r, ret);
@@ -185,7 +197,7 @@ static void timer_clear(struct qed_req *r, int ret)
         timer_finish(r, ret);
         return;
     }
-    qed_mark_clear_in(r, r->q->design->clear_order != QED_CLEAR_BEFORE_FLUSH, timer_cleared);
+    qed_mark_clear_in(r, !qed_design_is(r->q->design, QED_FIELD_clear_order, QED_CLEAR_BEFORE_FLUSH), timer_cleared);
 }
 
 static void timer_start(struct qed_req *r, int ret)
@@ -195,7 +207,7 @@ static void timer_start(struct qed_req *r, int ret)
     qed_mark_note_flush(r);
     /* Ordering point "need-check-clear", after a flush: the tables before the mark goes. Else a crash may find tables half
      * written and no mark. */
-    if (r->q->design->clear_order == QED_CLEAR_AFTER_FLUSH)
+    if (qed_design_is(r->q->design, QED_FIELD_clear_order, QED_CLEAR_AFTER_FLUSH))
         qed_file_flush(r, timer_clear);
     else
         timer_clear(r, 0);
@@ -274,7 +286,7 @@ int qed_mark_clear_sync(struct qed *q)
     int ret = 0;
     if (q->mark != QED_MARK_SET)
         return 0;
-    if (q->design->clear_order == QED_CLEAR_AFTER_FLUSH)
+    if (qed_design_is(q->design, QED_FIELD_clear_order, QED_CLEAR_AFTER_FLUSH))
         ret = qed_flush_sync(q);
     if (ret)
         return ret;

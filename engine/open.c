@@ -124,8 +124,9 @@ static int find_end_by_scan(struct qed *q, struct qed_error *err)
 /* The exact length is one more thing a crash leaves open: only designs that act on it ask. */
 static bool tail_matters(const struct qed *q)
 {
-    return q->design->tail != QED_TAIL_ROUND_DOWN || q->design->data_flush == QED_DATA_FLUSH_REUSE ||
-           q->design->zero_fill == QED_ZERO_FILL_SKIP_NEW_SPACE;
+    return !qed_design_is(q->design, QED_FIELD_tail, QED_TAIL_ROUND_DOWN) ||
+           qed_design_is(q->design, QED_FIELD_data_flush, QED_DATA_FLUSH_REUSE) ||
+           qed_design_is(q->design, QED_FIELD_zero_fill, QED_ZERO_FILL_SKIP_NEW_SPACE);
 }
 
 /* Ordering point "tail": the last, partial cluster of the file. Rounding down hands its bytes to the next allocation. */
@@ -140,11 +141,11 @@ static int settle_tail(struct qed *q, struct qed_error *err)
     if (exact <= q->file_size) /* less: reserved and never written, or set aside before a reopen */
         return 0;
     q->report.tail_partial = true;
-    if (q->design->tail == QED_TAIL_ROUND_DOWN) {
+    if (qed_design_is(q->design, QED_FIELD_tail, QED_TAIL_ROUND_DOWN)) {
         q->used_below = q->file_size + q->g.cluster_bytes;
         return 0;
     }
-    if (q->design->tail == QED_TAIL_ROUND_UP) {
+    if (qed_design_is(q->design, QED_FIELD_tail, QED_TAIL_ROUND_UP)) {
         q->file_size += q->g.cluster_bytes;
         return 0;
     }
@@ -288,7 +289,7 @@ static int leave_read_write(struct qed *q)
     if (ret || q->read_only)
         return ret;
     bool corrupt = q->report.check.corruptions || q->report.check.check_errors;
-    if (qed_clears_on(q, QED_CLEAR_ON_CLOSE) && (!corrupt || q->design->clear_corrupt))
+    if (qed_clears_on(q, QED_CLEAR_ON_CLOSE) && (!corrupt || qed_design_is(q->design, QED_FIELD_clear_corrupt, true)))
         ret = qed_mark_clear_sync(q);
     /* The file's own last flush: what close acknowledged is durable. */
     if (!ret && q->unflushed)
@@ -324,7 +325,7 @@ int qed_reopen(struct qed *q, bool read_only, struct qed_error *err)
     if (!ret)
         ret = settle_tail(q, err);
     /* Ordering point "check-on-reopen": a marked image that becomes writable without ever having been checked. */
-    if (!ret && q->design->check_on_reopen)
+    if (!ret && q->mark == QED_MARK_SET && qed_design_is(q->design, QED_FIELD_check_on_reopen, true))
         ret = repair_if_marked(q, err);
     if (ret)
         q->read_only = true;

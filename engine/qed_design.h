@@ -1,8 +1,11 @@
 /* qed_design.h: the ordering policy as data.
  *
- * Every question of the QED design debate (which flush, which mark, in which order) is one field here. The engine reads
- * a field only at the ordering point named with it; nothing else in the engine asks which design it runs. A known bug is
- * one field away from its fix. The first enumerator of each field is the weakest or the historical value.
+ * Every question of the QED design debate (which flush, which mark, in which order) is one field here. The engine asks
+ * about a field only at the ordering point named with it, with qed_design_in(); nothing else in the engine asks which
+ * design it runs. A known bug is one field away from its fix. The first enumerator of each field is the weakest or the
+ * historical value.
+ *
+ *   design_text.h      designs as words: "upstream,data_flush=never", and design files
  */
 #ifndef ENGINE_QED_DESIGN_H
 #define ENGINE_QED_DESIGN_H
@@ -89,31 +92,73 @@ enum qed_reuse {
     QED_REUSE_AFTER_FLUSH, /* only once a flush has covered the cleared entry */
 };
 
+/* The fields, in the order of text and reports: name, number of values. A value is an index into the field's words. */
+#define QED_DESIGN_FIELDS(X)                                                                                           \
+    X(data_flush, 6)                                                                                                   \
+    X(l1_flush, 2) /* ordering point "l1-flush": between a new L2 table and the L1 entry that links it */              \
+    X(need_check, 3)                                                                                                   \
+    X(need_check_with_backing, 2) /* mark images that have a backing file too */                                       \
+    X(clear_on, 16)               /* enum qed_clear_on, or-ed */                                                       \
+    X(clear_order, 3)                                                                                                  \
+    X(clear_corrupt, 2) /* ... and even where the repair at open left corruptions that it could not mend */            \
+    X(publish, 2)                                                                                                      \
+    X(failed_table, 2)                                                                                                 \
+    X(tail, 3)                                                                                                         \
+    X(zero_fill, 3)                                                                                                    \
+    X(zero_cluster_fill, 2)                                                                                            \
+    X(lock, 3)                                                                                                         \
+    X(reuse, 3)                                                                                                        \
+    X(evict_referenced, 2)   /* ordering point "evict": the L2 cache may drop tables that requests still use */        \
+    X(backing_name_flush, 2) /* ordering point "backing-name-flush": flush before the backing name changes */          \
+    X(repair_flush, 2)       /* ordering point "repair-flush": a real flush before repair clears the mark */           \
+    X(backing_clip, 2)       /* beyond the backing file's end are zeros; off: -EIO as in the 2010 patch */             \
+    X(native_zero, 2)        /* write-zeroes uses zero entries; off: real zeros are written */                         \
+    X(check_on_reopen, 2)    /* a read-only to read-write reopen of a marked image checks it */
+
+enum qed_design_field {
+#define X(field, values) QED_FIELD_##field,
+    QED_DESIGN_FIELDS(X)
+#undef X
+        QED_FIELD_COUNT
+};
+
+/* A set of designs: for each field a set of values, bit v for value v. */
+struct qed_design_box {
+    uint64_t allowed[QED_FIELD_COUNT];
+};
+
 struct qed_design {
     const char *name;
     const char *summary; /* one sentence */
-    enum qed_data_flush data_flush;
-    bool l1_flush; /* ordering point "l1-flush": between a new L2 table and the L1 entry that links it */
-    enum qed_need_check need_check;
-    bool need_check_with_backing; /* mark images that have a backing file too */
-    unsigned clear_on;            /* enum qed_clear_on, or-ed */
-    enum qed_clear_order clear_order;
-    bool clear_corrupt;      /* ... and even where the repair at open left corruptions that it could not mend */
+    union {
+        struct {
+#define X(field, values) uint8_t field;
+            QED_DESIGN_FIELDS(X)
+#undef X
+        };
+        uint8_t value[QED_FIELD_COUNT];
+    };
     uint32_t clear_timer_ms; /* quiet time before a timer clears the mark */
-    enum qed_publish publish;
-    enum qed_failed_table failed_table;
-    enum qed_tail tail;
-    enum qed_zero_fill zero_fill;
-    enum qed_zero_cluster_fill zero_cluster_fill;
-    enum qed_lock lock;
-    enum qed_reuse reuse;
-    bool evict_referenced;   /* ordering point "evict": the L2 cache may drop tables that requests still use */
-    bool backing_name_flush; /* ordering point "backing-name-flush": flush before the backing name changes */
-    bool repair_flush;       /* ordering point "repair-flush": a real flush before repair clears the mark */
-    bool backing_clip;       /* reads beyond the backing file's end are zeros; off: -EIO as in the 2010 patch */
-    bool native_zero;        /* write-zeroes uses zero entries; off: real zeros are written */
-    bool check_on_reopen;    /* a read-only to read-write reopen of a marked image checks it */
+    /* NULL, or where to note what was asked: narrowed to the designs that would have given the same answers. What the engine
+     * did up to now, each of those designs would have done too. */
+    struct qed_design_box *asked;
 };
+
+#define QED_VALUE(v) (UINT64_C(1) << (v))
+
+/* Is the design's value of this field one of `set`? The only way in which the engine reads a design. */
+static inline bool qed_design_in(const struct qed_design *d, enum qed_design_field field, uint64_t set)
+{
+    bool in = set >> d->value[field] & 1;
+    if (d->asked)
+        d->asked->allowed[field] &= in ? set : ~set;
+    return in;
+}
+
+static inline bool qed_design_is(const struct qed_design *d, enum qed_design_field field, unsigned value)
+{
+    return qed_design_in(d, field, QED_VALUE(value));
+}
 
 /* The named designs, in a fixed order. */
 extern const struct qed_design qed_designs[];

@@ -178,7 +178,7 @@ static int slice_zeros(struct qed_req *r)
 
 static void write_in_place(struct qed_req *r)
 {
-    if (r->q->design->lock == QED_LOCK_TABLE)
+    if (qed_design_is(r->q->design, QED_FIELD_lock, QED_LOCK_TABLE))
         qed_lock_release(r); /* nothing is allocated here; the gate, in contrast, is kept to the request's end */
     if (r->kind == QED_REQ_ZERO)
         r->nsub = slice_zeros(r);
@@ -191,7 +191,8 @@ static void write_in_place(struct qed_req *r)
 static bool zero_by_entry(const struct qed_req *r)
 {
     uint64_t mask = r->q->g.cluster_bytes - 1;
-    return r->kind == QED_REQ_ZERO && r->q->design->native_zero && !(r->pos & mask) && !(r->chunk_bytes & mask);
+    return r->kind == QED_REQ_ZERO && !((r->pos | r->chunk_bytes) & mask) &&
+           qed_design_is(r->q->design, QED_FIELD_native_zero, true);
 }
 
 static void write_chunk(struct qed_req *r)
@@ -249,7 +250,7 @@ static void chunk_found(struct qed_req *r, int ret)
 static uint64_t zero_limit(const struct qed_req *r)
 {
     uint64_t cs = r->q->g.cluster_bytes, left = r->end - r->pos, in = r->pos & (cs - 1);
-    if (!r->q->design->native_zero)
+    if (qed_design_is(r->q->design, QED_FIELD_native_zero, false))
         return left;
     if (in)
         return left < cs - in ? left : cs - in;
@@ -342,7 +343,8 @@ struct qed_req *qed_write_zeroes(struct qed *q, uint64_t pos, uint64_t length, b
 /* Ordering point "reuse": without it a discard changes nothing. A hole over a backing file needs a zero entry. */
 static bool discard_frees(const struct qed *q)
 {
-    return q->design->reuse != QED_REUSE_NEVER && (!q->backing.dev || q->design->native_zero);
+    return !qed_design_is(q->design, QED_FIELD_reuse, QED_REUSE_NEVER) &&
+           (!q->backing.dev || qed_design_is(q->design, QED_FIELD_native_zero, true));
 }
 
 struct qed_req *qed_discard(struct qed *q, uint64_t pos, uint64_t length, blk_done *done, void *opaque)
@@ -367,7 +369,8 @@ static void flush_done(struct qed_req *r, int ret)
     struct qed *q = r->q;
     if (!ret && r->clock > q->flushed_clock)
         q->flushed_clock = r->clock;
-    if (!ret && qed_clears_on(q, QED_CLEAR_ON_GUEST_FLUSH) && q->design->clear_order == QED_CLEAR_AFTER_FLUSH)
+    if (!ret && qed_clears_on(q, QED_CLEAR_ON_GUEST_FLUSH) &&
+        qed_design_is(q->design, QED_FIELD_clear_order, QED_CLEAR_AFTER_FLUSH))
         qed_mark_clear_in(r, true, flush_finish);
     else
         flush_finish(r, ret);
@@ -388,7 +391,8 @@ static void flush_submit(struct qed_req *r, int ret)
 static void flush_start(struct qed_req *r, int ret)
 {
     (void)ret;
-    if (qed_clears_on(r->q, QED_CLEAR_ON_GUEST_FLUSH) && r->q->design->clear_order != QED_CLEAR_AFTER_FLUSH)
+    if (qed_clears_on(r->q, QED_CLEAR_ON_GUEST_FLUSH) &&
+        !qed_design_is(r->q->design, QED_FIELD_clear_order, QED_CLEAR_AFTER_FLUSH))
         qed_mark_clear_in(r, true, flush_submit);
     else
         flush_submit(r, 0);

@@ -7,6 +7,7 @@
 #include "harness/id.h"
 #include "harness/library.h"
 #include "harness/options.h"
+#include "harness/target.h"
 #include "simdisk/xalloc.h"
 
 struct campaign {
@@ -72,12 +73,11 @@ static int run_scenario(struct campaign *c, const char *verb, const char *path)
 {
     struct scenario *s;
     struct scn_error err;
-    int ret = scenario_load(path, &s, &err);
+    char *name;
+    int ret = target_scenario(path, &s, &name, &err);
     if (ret)
         return complain(verb, EXIT_USAGE, err.text);
-    char *name = library_id_name(path);
     c->o.cell.id_scenario = name;
-    ret = 0;
     for (size_t d = 0; d < c->o.design_count && !ret; d++)
         for (size_t k = 0; k < c->o.disk_count && !ret; k++)
             ret = run_cell(c, verb, s, c->o.designs[d], c->o.disks[k]);
@@ -162,15 +162,6 @@ static const char run_doc[] =
     "Exit status: 0 clean, 1 findings, 2 usage or scenario error, 3 I/O error, 4 nothing ran, "
     "130 interrupted.";
 
-static int complain_scenario(const char *verb, const char *name)
-{
-    char *near = library_nearest(name);
-    fprintf(stderr, "qedcrash %s: there is no scenario '%s': neither a file nor in the library%s%s%s\n", verb, name,
-            near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
-    free(near);
-    return EXIT_USAGE;
-}
-
 int cmd_run(int argc, char **argv)
 {
     struct campaign c = {0};
@@ -187,15 +178,8 @@ int cmd_run(int argc, char **argv)
     default_designs(&c.o);
     default_disks(&c.o, false);
     ret = open_store(&c, argc, argv);
-    for (int i = 0; i < c.o.argument_count && !ret; i++) {
-        char *path = library_path(c.o.arguments[i]);
-        if (!path) {
-            ret = complain_scenario(argv[0], c.o.arguments[i]);
-        } else {
-            ret = run_scenario(&c, argv[0], path);
-        }
-        free(path);
-    }
+    for (int i = 0; i < c.o.argument_count && !ret; i++)
+        ret = run_scenario(&c, argv[0], c.o.arguments[i]);
     if (ret == EXIT_INTERRUPTED)
         interrupted(&c, argv[0]);
     else if (!ret && !c.o.dry_run && !(ret = render(&c, argv[0], render_run)))
@@ -286,42 +270,24 @@ static const char repro_doc[] =
 
 static int repro_id(struct campaign *c, const char *verb, const struct finding_id *id)
 {
-    const struct qed_design *design = qed_design_find(id->design);
-    const struct sim_disk_model *disk = sim_disk_model_find(id->disk);
-    char *path = library_path(id->scenario);
-    struct scenario *s = NULL;
-    struct scn_error err = {0};
-    if (!design)
-        snprintf(err.text, sizeof(err.text), "the id names the design '%s', which does not exist", id->design);
-    else if (!disk)
-        snprintf(err.text, sizeof(err.text), "the id names the disk model '%s', which does not exist", id->disk);
-    else if (!path)
-        snprintf(err.text, sizeof(err.text),
-                 "the id names the scenario '%.200s', which is neither a file nor in the library", id->scenario);
-    else
-        scenario_load(path, &s, &err);
-    int ret = s ? 0 : complain(verb, EXIT_USAGE, err.text);
-    char *name = path ? library_id_name(path) : NULL;
-    c->o.cell.id_scenario = name;
+    struct target t;
+    struct scn_error err;
+    if (target_load(id, &t, &err))
+        return complain(verb, EXIT_USAGE, err.text);
+    c->o.cell.id_scenario = t.name;
     c->o.cell.schedule = id->schedule;
     c->o.cell.script = id->script;
     c->o.cell.script_len = id->script_len;
     c->o.cell.twice = true;
     c->o.cell.seed = id->seed;
     c->cells = 1;
-    if (!ret) {
-        int run = id->has_point ? cell_repro(s, design, disk, &c->o.cell, id->point, id->survivors, c->store,
-                                             &c->any_unsafe, &err)
-                                : cell_run(s, design, disk, &c->o.cell, c->store, &c->any_unsafe, &err);
-        if (run)
-            ret = run == -EINTR
-                      ? interrupted(c, verb)
-                      : complain(verb, run == -ENOENT || run == -EINVAL ? EXIT_USAGE : EXIT_INTERNAL, err.text);
-    }
-    free(path);
-    free(name);
-    scenario_free(s);
-    return ret;
+    int run = id->has_point ? cell_repro(t.scenario, t.design, t.disk, &c->o.cell, id->point, id->survivors, c->store,
+                                         &c->any_unsafe, &err)
+                            : cell_run(t.scenario, t.design, t.disk, &c->o.cell, c->store, &c->any_unsafe, &err);
+    target_free(&t);
+    if (run == -EINTR)
+        return interrupted(c, verb);
+    return run ? complain(verb, run == -ENOENT || run == -EINVAL ? EXIT_USAGE : EXIT_INTERNAL, err.text) : 0;
 }
 
 int cmd_repro(int argc, char **argv)
@@ -348,20 +314,4 @@ int cmd_repro(int argc, char **argv)
     id_free(&id);
     options_free(&c.o);
     return ret;
-}
-
-int cmd_designs(int argc, char **argv)
-{
-    if (argc > 1) {
-        bool help = !strcmp(argv[1], "--help");
-        fprintf(help ? stdout : stderr, "Usage: qedcrash designs\nLists the designs and disk models by name.\n");
-        return help ? EXIT_CLEAN : EXIT_USAGE;
-    }
-    puts("designs:");
-    for (size_t i = 0; i < qed_design_count; i++)
-        printf("  %-14s %s\n", qed_designs[i].name, qed_designs[i].summary);
-    puts("disk models:");
-    for (size_t i = 0; i < sim_disk_model_count; i++)
-        printf("  %-14s %s\n", sim_disk_models[i].name, sim_disk_models[i].summary);
-    return EXIT_CLEAN;
 }

@@ -13,6 +13,7 @@
 #include "harness/library.h"
 #include "harness/options.h"
 #include "harness/shrink.h"
+#include "harness/target.h"
 #include "simdisk/xalloc.h"
 
 #define MAX_RUNS 20000u /* tries; a library scenario takes some dozens */
@@ -35,6 +36,7 @@ static int complain(int code, const char *text)
 struct job {
     struct options o;
     struct finding_id id;
+    struct target target; /* of the id; its scenario is taken out */
     struct scenario *scenario;
     char *name;                    /* how ids name the result */
     struct shrink_finding finding; /* of the id */
@@ -46,23 +48,13 @@ struct job {
 
 static int load(struct job *j)
 {
-    char text[400] = "";
     struct scn_error err;
-    char *path = library_path(j->id.scenario);
-    j->x.design = qed_design_find(j->id.design);
-    j->x.disk = sim_disk_model_find(j->id.disk);
-    if (!j->x.design)
-        snprintf(text, sizeof(text), "the id names the design '%s', which does not exist", j->id.design);
-    else if (!j->x.disk)
-        snprintf(text, sizeof(text), "the id names the disk model '%s', which does not exist", j->id.disk);
-    else if (!path)
-        snprintf(text, sizeof(text), "the id names the scenario '%.200s', which is neither a file nor in the library",
-                 j->id.scenario);
-    else if (scenario_load(path, &j->scenario, &err))
-        snprintf(text, sizeof(text), "%s", err.text);
-    free(path);
-    if (*text)
-        return complain(EXIT_USAGE, text);
+    if (target_load(&j->id, &j->target, &err))
+        return complain(EXIT_USAGE, err.text);
+    j->x.design = j->target.design;
+    j->x.disk = j->target.disk;
+    j->scenario = j->target.scenario;
+    j->target.scenario = NULL;
     j->statements_before = j->scenario->stmt_count;
     j->bytes_before = shrink_bytes(j->scenario);
     return 0;
@@ -289,6 +281,7 @@ int cmd_shrink(int argc, char **argv)
     options_catch_signals();
     ret = run(&j);
     scenario_free(j.scenario);
+    target_free(&j.target);
     shrink_finding_free(&j.finding);
     shrink_free(&j.x);
     free(j.name);

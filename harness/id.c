@@ -25,18 +25,25 @@ static void print_schedule(FILE *out, const struct sim_schedule *schedule)
         fprintf(out, ":seed=%" PRIu64, schedule->seed);
 }
 
+static void print_encoded(FILE *out, const char *name)
+{
+    for (const unsigned char *c = (const unsigned char *)name; *c; c++)
+        if (*c == ':' || *c == '%' || isspace(*c) || *c < 0x20)
+            fprintf(out, "%%%02X", *c);
+        else
+            fputc(*c, out);
+}
+
 char *id_format_schedule(const char *scenario, const char *design, const char *disk,
                          const struct sim_schedule *schedule, bool has_point, uint32_t point, const char *survivors)
 {
     char *text = NULL;
     size_t size = 0;
     FILE *out = xalloc_check(open_memstream(&text, &size));
-    for (const unsigned char *c = (const unsigned char *)scenario; *c; c++)
-        if (*c == ':' || *c == '%' || isspace(*c) || *c < 0x20)
-            fprintf(out, "%%%02X", *c);
-        else
-            fputc(*c, out);
-    fprintf(out, ":%s:%s", design, disk);
+    print_encoded(out, scenario);
+    fputc(':', out);
+    print_encoded(out, design);
+    fprintf(out, ":%s", disk);
     print_schedule(out, schedule);
     if (has_point)
         fprintf(out, ":@%" PRIu32 "%s", point, survivors);
@@ -110,12 +117,13 @@ static bool parse_script(const char *text, size_t length, struct finding_id *id)
 
 static bool parse_field(unsigned index, const char *field, size_t length, struct finding_id *id)
 {
-    if (index == 1 || index == 2) {
-        char *to = index == 1 ? id->design : id->disk;
-        if (!length || length >= sizeof(id->design))
+    if (index == 1)
+        return length && length < sizeof(id->design) && decode(field, length, id->design);
+    if (index == 2) {
+        if (!length || length >= sizeof(id->disk))
             return false;
-        memcpy(to, field, length);
-        to[length] = 0;
+        memcpy(id->disk, field, length);
+        id->disk[length] = 0;
         return true;
     }
     if (length > 1 && field[0] == 's' && isdigit((unsigned char)field[1]))

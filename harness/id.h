@@ -6,8 +6,8 @@
  * Behind the slash: how the power failed again while recovery was writing (judge.h, judge_nested): for each time 1, the
  * epoch of what recovery wrote, and how many changes of each piece of it survived; "/1.0.1.0".
  *
- * No spaces. The scenario is a library name, or a path (with a slash, or ending in .scn); in it '%', ':' and white space
- * are written %XX. Without ":@..." it names a whole cell.
+ * No spaces. The scenario is a library name, or a path (with a slash, or ending in .scn); the design is a name, a name with
+ * fields changed (v2,l1_flush=off), or a path; in both '%', ':' and white space are written %XX. Without ":@..." it names a whole cell.
  *
  * The schedule: sN is a numbered one; xHEX a script of choices, two digits each, those at the end that are 0 left out
  * (x0102: 1, then 2, then always 0; without any it is schedule 1); sall stands for all there are, and names no state.
@@ -19,13 +19,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "engine/design_text.h"
 #include "simdisk/sim_loop.h"
 
 #define ID_ALL_SCHEDULES 0 /* as a schedule's number */
 
 struct finding_id {
     char *scenario; /* decoded */
-    char design[64], disk[64];
+    char design[QED_DESIGN_TEXT_MAX], disk[64];
     uint64_t schedule; /* 1 unless named; ID_ALL_SCHEDULES */
     uint8_t *script;   /* NULL unless the schedule is a script */
     size_t script_len;

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "harness/commands.h"
+#include "harness/design_load.h"
 #include "simdisk/xalloc.h"
 
 enum {
@@ -25,7 +26,8 @@ enum {
 };
 
 static const struct argp_option argp_options[] = {
-    {"design", KEY_DESIGN, "NAME", 0, "Judge this design (repeatable; `all'; see `qedcrash designs')", 0},
+    {"design", KEY_DESIGN, "NAME", 0,
+     "Judge this design: a name, a name with fields changed (v2,l1_flush=off), or a file; repeatable; `all'", 0},
     {"disk", KEY_DISK, "NAME", 0, "Crash this disk model (repeatable; `all'; default: ssd, for matrix all)", 0},
     {"explore", KEY_EXPLORE, "HOW", 0,
      "complete (default); enumerate: every crash state, one after the other; sample: some of them", 0},
@@ -70,18 +72,22 @@ static void complain(const struct argp_state *state, const char *what, const cha
 
 static int add_design(struct options *o, const char *arg, struct argp_state *state)
 {
-    const char *words[OPTIONS_MAX_NAMES] = {"all"};
-    bool all = !strcmp(arg, "all"), found = false;
-    for (size_t i = 0; i < qed_design_count; i++) {
-        words[i + 1] = qed_designs[i].name;
-        if ((all || !strcmp(arg, qed_designs[i].name)) && o->design_count < OPTIONS_MAX_NAMES) {
-            o->designs[o->design_count++] = &qed_designs[i];
-            found = true;
-        }
+    struct qed_design_error err;
+    bool all = !strcmp(arg, "all");
+    for (size_t i = 0; all && i < qed_design_count && o->design_count < OPTIONS_MAX_NAMES; i++)
+        o->designs[o->design_count++] = &qed_designs[i];
+    if (all)
+        return 0;
+    if (o->design_count == OPTIONS_MAX_NAMES) {
+        fprintf(stderr, "qedcrash %s: more than %d designs\n", state->argv[0], OPTIONS_MAX_NAMES);
+        return EINVAL;
     }
-    if (!found)
-        complain(state, "there is no design", arg, words);
-    return found ? 0 : EINVAL;
+    if (design_load(arg, &o->designs[o->design_count], &err)) {
+        fprintf(stderr, "qedcrash %s: %s\n", state->argv[0], err.text);
+        return EINVAL;
+    }
+    o->design_count++;
+    return 0;
 }
 
 static int add_disk(struct options *o, const char *arg, struct argp_state *state)
@@ -317,6 +323,9 @@ int options_parse(int argc, char **argv, const char *args_doc, const char *doc, 
 
 void options_free(struct options *o)
 {
+    for (size_t i = 0; i < o->design_count; i++)
+        design_unload(o->designs[i]);
+    o->design_count = 0;
     free(o->arguments);
     o->arguments = NULL;
 }

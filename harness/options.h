@@ -7,7 +7,7 @@
 #include "harness/cell.h"
 #include "reports/render.h"
 
-#define OPTIONS_MAX_NAMES 32
+#define OPTIONS_MAX_NAMES 64
 
 enum option_color { COLOR_AUTO, COLOR_ALWAYS, COLOR_NEVER };
 

@@ -1,0 +1,54 @@
+/* target.c: see target.h. */
+#include "harness/target.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "harness/library.h"
+
+static int complain_scenario(const char *text, struct scn_error *err)
+{
+    char *near = library_nearest(text);
+    snprintf(err->text, sizeof(err->text), "there is no scenario '%.180s': neither a file nor in the library%s%.60s%s",
+             text, near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+    free(near);
+    return -EINVAL;
+}
+
+int target_scenario(const char *text, struct scenario **out, char **name, struct scn_error *err)
+{
+    char *path = library_path(text);
+    *out = NULL;
+    *name = NULL;
+    if (!path)
+        return complain_scenario(text, err);
+    int ret = scenario_load(path, out, err);
+    if (!ret)
+        *name = library_id_name(path);
+    free(path);
+    return ret ? -EINVAL : 0;
+}
+
+int target_load(const struct finding_id *id, struct target *t, struct scn_error *err)
+{
+    struct qed_design_error design_err;
+    *t = (struct target){.disk = sim_disk_model_find(id->disk)};
+    int ret = design_load(id->design, &t->design, &design_err);
+    if (ret)
+        snprintf(err->text, sizeof(err->text), "the id names the design '%.60s': %.190s", id->design, design_err.text);
+    else if (!t->disk)
+        snprintf(err->text, sizeof(err->text), "the id names the disk model '%s', which does not exist", id->disk);
+    else if (!target_scenario(id->scenario, &t->scenario, &t->name, err))
+        return 0;
+    target_free(t);
+    return -EINVAL;
+}
+
+void target_free(struct target *t)
+{
+    scenario_free(t->scenario);
+    free(t->name);
+    design_unload(t->design);
+    *t = (struct target){0};
+}
