@@ -265,6 +265,7 @@ struct finding_texts {
     char *id;
     char order[96];
     char why[900];
+    char because[400];
 };
 
 /* The id of a state or a whole run; of the run that showed it, where there were several. */
@@ -285,6 +286,7 @@ static void fill_finding(const struct cell *c, const struct finding *f, struct f
     t->id = id_of(c, f->run, true, f->when, f->text);
     finding_order_text(&f->key, t->order, sizeof(t->order));
     finding_why(f, t->why, sizeof(t->why));
+    finding_because(f, c->design, c->disk_model, t->because, sizeof(t->because));
     *out = (struct store_finding){.id = t->id,
                                   .class = f->key.class,
                                   .crash_point = f->when,
@@ -293,10 +295,13 @@ static void fill_finding(const struct cell *c, const struct finding *f, struct f
                                   .expected = f->words.expected,
                                   .found = f->words.found,
                                   .why = t->why,
+                                  .because = t->because,
+                                  .recovery = f->recovery,
                                   .missing_order = t->order,
                                   .story = f->story,
                                   .survivors = f->survivors,
-                                  .states = f->states};
+                                  .states = f->states,
+                                  .timeline = &f->timeline};
 }
 
 static void fill_live(const struct cell *c, const struct run_live_finding *l, uint64_t run, struct finding_texts *t,
@@ -312,6 +317,7 @@ static void fill_live(const struct cell *c, const struct run_live_finding *l, ui
                                   .expected = l->expected,
                                   .found = l->found,
                                   .why = t->why,
+                                  .because = "No power failure is needed to see it.",
                                   .missing_order = "",
                                   .story = "",
                                   .states = 1};

@@ -7,13 +7,16 @@
 #include <string.h>
 
 #include "harness/minimal.h"
+#include "harness/recovery.h"
 #include "harness/story.h"
+#include "harness/timeline.h"
 #include "simdisk/xalloc.h"
 
 static void free_finding(struct finding *f)
 {
     free(f->text);
     free(f->story);
+    timeline_free(&f->timeline);
     crash_state_free(&f->state);
 }
 
@@ -77,22 +80,32 @@ static uint32_t lost_at(const struct crash_space *s, const struct crash_state *s
     return v < s->units[unit].version_count ? crash_unit_version(s, unit, v)->op : HIST_NEVER;
 }
 
+/* The two operations whose order was not kept; either may be HIST_NEVER. */
+struct order {
+    uint32_t lost, survivor;
+};
+
+static struct order order_of(const struct crash_space *s, const struct crash_state *st, uint64_t image_sector)
+{
+    struct order o = {lost_at(s, st, image_sector), surviving_update(s, st)};
+    if (o.lost == HIST_NEVER && o.survivor != HIST_NEVER)
+        o.lost = lost_before(s, st, o.survivor, false);
+    if (o.lost == HIST_NEVER)
+        o.lost = lost_before(s, st, HIST_NEVER, true);
+    if (o.lost == HIST_NEVER)
+        o.lost = lost_before(s, st, HIST_NEVER, false);
+    return o;
+}
+
 static struct finding_key key_of(const struct crash_space *s, const struct crash_state *st, uint32_t cluster_sectors,
                                  const struct violation *v)
 {
     struct finding_key key = {.class = v->class, .cluster = FINDING_NO_CLUSTER};
     if (v->guest_sector != JUDGE_NO_SECTOR)
         key.cluster = v->guest_sector / cluster_sectors;
-    uint32_t survivor = surviving_update(s, st);
-    uint32_t lost = lost_at(s, st, v->image_sector);
-    if (lost == HIST_NEVER && survivor != HIST_NEVER)
-        lost = lost_before(s, st, survivor, false);
-    if (lost == HIST_NEVER)
-        lost = lost_before(s, st, HIST_NEVER, true);
-    if (lost == HIST_NEVER)
-        lost = lost_before(s, st, HIST_NEVER, false);
-    key.lost = label_of(s, lost);
-    key.survivor = survivor == HIST_NEVER ? BLK_EVENT_FLUSH_TO_DISK : label_of(s, survivor);
+    struct order o = order_of(s, st, v->image_sector);
+    key.lost = label_of(s, o.lost);
+    key.survivor = o.survivor == HIST_NEVER ? BLK_EVENT_FLUSH_TO_DISK : label_of(s, o.survivor);
     return key;
 }
 
@@ -186,7 +199,10 @@ static void retell_violation(void *opaque, const struct violation *v)
     if (r->found || key.class != r->f->key.class || v->guest_sector != r->f->guest_sector ||
         v->second_life != r->f->second_life)
         return;
+    struct order order = order_of(r->space, &r->f->state, v->image_sector);
     r->found = true;
+    r->f->lost_op = order.lost;
+    r->f->survivor_op = order.survivor;
     memset(&r->f->words, 0, sizeof(r->f->words));
     if (v->words)
         r->f->words = *v->words;
@@ -228,6 +244,8 @@ bool finding_parse_picks(const char *survivors, size_t *survivors_length, uint32
 static void tell(struct finding *f, const struct minimal *m, const struct recording *recording)
 {
     struct retell r = {.f = f, .space = m->space, .cluster_sectors = judge_cluster_sectors(m->judge)};
+    struct recovery recovery;
+    f->lost_op = f->survivor_op = HIST_NEVER;
     crash_disk_rewind(m->disk, 0);
     crash_state_apply(m->space, &f->state, m->disk);
     judge_explain(m->judge, true);
@@ -239,6 +257,10 @@ static void tell(struct finding *f, const struct minimal *m, const struct record
     free(f->story);
     f->text = survivors_text(m->space, f);
     f->story = story_tell(f, m->space, recording);
+    timeline_free(&f->timeline);
+    timeline_make(f, m->space, recording, &f->timeline);
+    recovery_watch(m->disk, recording, judge_design(m->judge), &recovery);
+    recovery_tell(&recovery, f->recovery, sizeof(f->recovery));
 }
 
 /* The witness is this state of this space now. */

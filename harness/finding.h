@@ -11,6 +11,7 @@
 #define HARNESS_FINDING_H
 
 #include "harness/judge.h"
+#include "reports/store.h"
 #include "simdisk/crash_state.h"
 
 #define FINDING_NO_CLUSTER UINT64_MAX
@@ -38,6 +39,9 @@ struct finding {
     struct promise_explanation words;
     char what[320];
     char *story; /* lines: what was written, survived, lost, seen */
+    char recovery[700];
+    uint32_t lost_op, survivor_op; /* the ends of the missing order in the history, or HIST_NEVER */
+    struct timeline timeline;
     /* While its space is at hand: the state itself. */
     struct crash_state state;
     bool fresh; /* state belongs to the space being explored; text and story are out of date */
@@ -66,7 +70,10 @@ bool finding_parse_picks(const char *survivors, size_t *survivors_length, uint32
 void finding_sort(struct finding_set *set);
 /* "cow_write before l2_update"; "" when nothing is known. */
 void finding_order_text(const struct finding_key *key, char *buf, size_t size);
-/* One sentence. */
+/* One sentence: what happened. */
 void finding_why(const struct finding *f, char *buf, size_t size);
+/* One sentence: why it could. */
+void finding_because(const struct finding *f, const struct qed_design *design, const struct sim_disk_model *disk,
+                     char *buf, size_t size);
 
 #endif

@@ -114,6 +114,11 @@ uint32_t judge_cluster_sectors(const struct judge *j)
     return j->cluster_sectors;
 }
 
+const struct qed_design *judge_design(const struct judge *j)
+{
+    return j->design;
+}
+
 uint64_t judge_allocations(const struct judge *j)
 {
     return qed_pool_misses(j->pool);

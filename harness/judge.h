@@ -77,6 +77,7 @@ const struct judge_counts *judge_count(const struct judge *j);
 /* What was judged since then does not count. */
 void judge_count_back(struct judge *j, const struct judge_counts *counts);
 uint32_t judge_cluster_sectors(const struct judge *j);
+const struct qed_design *judge_design(const struct judge *j);
 /* Times the judge's memory had to come from malloc. */
 uint64_t judge_allocations(const struct judge *j);
 

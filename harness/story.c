@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "engine/design_text.h"
 #include "simdisk/xalloc.h"
 
 static const char *what_it_is(enum blk_event e)
@@ -162,4 +163,44 @@ void finding_why(const struct finding *f, char *buf, size_t size)
     else
         snprintf(buf, size, "%c%s (%s) reached the disk before %s (%s) did: %s.", survivor[0] - 'a' + 'A', survivor + 1,
                  blk_event_name(f->key.survivor), lost, blk_event_name(f->key.lost), seen);
+}
+
+/* The ordering point that stands between the two, and the design's value there; QED_FIELD_COUNT: none stands out. */
+static enum qed_design_field ordering_field(const struct finding_key *key)
+{
+    if (key->survivor == BLK_EVENT_L1_UPDATE && key->lost == BLK_EVENT_L2_ALLOC_WRITE)
+        return QED_FIELD_l1_flush;
+    if (key->lost == BLK_EVENT_HEADER_UPDATE && key->survivor != BLK_EVENT_FLUSH_TO_DISK)
+        return QED_FIELD_need_check;
+    if ((key->lost == BLK_EVENT_COW_WRITE || key->lost == BLK_EVENT_WRITE_AIO) &&
+        (key->survivor == BLK_EVENT_L2_UPDATE || key->survivor == BLK_EVENT_L2_ALLOC_WRITE))
+        return QED_FIELD_data_flush;
+    return QED_FIELD_COUNT;
+}
+
+void finding_because(const struct finding *f, const struct qed_design *design, const struct sim_disk_model *disk,
+                     char *buf, size_t size)
+{
+    char word[64];
+    enum qed_design_field field = ordering_field(&f->key);
+    if (f->key.lost == BLK_EVENT_NONE) {
+        snprintf(buf, size, "So no order on the disk is to blame, but what was written, or what recovery made of it.");
+        return;
+    }
+    const char *survivor = what_it_is(f->key.survivor), *lost = what_it_is(f->key.lost);
+    if (disk->cache == SIM_CACHE_LYING)
+        snprintf(buf, size, "The disk says that a flush is done and keeps nothing by it");
+    else if (f->key.survivor == BLK_EVENT_FLUSH_TO_DISK)
+        snprintf(buf, size, "No flush that covers %s had completed, so the disk was free to lose it", lost);
+    else
+        snprintf(buf, size,
+                 "No flush that covers %s had completed when %s was written, so the disk was free to keep one "
+                 "without the other",
+                 lost, survivor);
+    size_t used = strlen(buf);
+    if (field == QED_FIELD_COUNT)
+        snprintf(buf + used, size - used, ".");
+    else
+        snprintf(buf + used, size - used, " (design %s: %s=%s).", design->name, qed_design_field_name(field),
+                 qed_design_value_name(field, design->value[field], word));
 }

@@ -2,7 +2,7 @@
 -- Only cells and findings are rows; what is finer is counted in columns. No clock: a store is a function of its seed.
 
 PRAGMA application_id = 0x71656463; -- "qedc"
-PRAGMA user_version = 1;
+PRAGMA user_version = 2;
 
 -- One row each time qedcrash judged something into this store. Later campaigns stand beside earlier ones.
 CREATE TABLE campaign (
@@ -73,12 +73,35 @@ CREATE TABLE finding (
     guest_sector  INTEGER,
     expected      TEXT NOT NULL,
     found         TEXT NOT NULL,
-    why           TEXT NOT NULL,
+    why           TEXT NOT NULL,                -- what happened
+    because       TEXT NOT NULL,                -- why it could
+    recovery      TEXT NOT NULL,                -- what the engine made of the crashed image
     missing_order TEXT NOT NULL,
     story         TEXT NOT NULL,
     survivors     INTEGER NOT NULL,
     states        INTEGER NOT NULL,
     PRIMARY KEY (cell, seq)
+) STRICT, WITHOUT ROWID;
+
+-- What led to a finding's crash state: one row per guest request, image write and flush, up to the crash point.
+CREATE TABLE timeline (
+    cell         INTEGER NOT NULL,
+    finding      INTEGER NOT NULL,
+    seq          INTEGER NOT NULL,
+    lane         TEXT NOT NULL CHECK (lane IN ('guest', 'header', 'L1', 'L2', 'data', 'file', 'flush')),
+    name         TEXT NOT NULL,                 -- as in ids; a request: its statement
+    begin        INTEGER NOT NULL,              -- event of the history: submitted
+    end          INTEGER,                       -- completed; NULL: in flight when the power failed
+    offset_bytes INTEGER NOT NULL,
+    length_bytes INTEGER NOT NULL,
+    fate         TEXT NOT NULL CHECK (fate IN ('durable', 'survived', 'partly', 'lost', 'overwritten', 'unchanged',
+                                               'done', 'failed', 'in flight')),
+    pending      INTEGER NOT NULL,              -- atomic units that were pending
+    survived     INTEGER NOT NULL,              -- those that survived
+    sectors      TEXT NOT NULL,                 -- partly: which survived, counted within the write: '0-3,5'
+    missing      TEXT CHECK (missing IN ('lost', 'survivor')), -- the ends of the missing order
+    PRIMARY KEY (cell, finding, seq),
+    FOREIGN KEY (cell, finding) REFERENCES finding (cell, seq) ON DELETE CASCADE
 ) STRICT, WITHOUT ROWID;
 
 -- Where the states of a cell are: one row per epoch (from one completed flush to the next), unless the cell stands for
@@ -138,8 +161,30 @@ GROUP BY c.campaign, c.scenario, c.design, c.disk;
 CREATE VIEW v_findings AS
 SELECT c.campaign, c.scenario, c.design, c.disk, c.schedule, f.id, f.class, f.crash_point, f.guest_sector, f.expected,
     f.found, f.why, f.missing_order, f.story, f.survivors, f.states, NOT c.as_expected AS unexpected,
-    k.rank AS class_rank, f.cell, f.seq
+    k.rank AS class_rank, f.cell, f.seq, f.because, f.recovery
 FROM finding f JOIN cell c ON c.id = f.cell JOIN class k ON k.name = f.class;
+
+-- Every event that led to a finding; cell and finding are v_findings' cell and seq.
+CREATE VIEW v_timeline AS
+SELECT cell, finding, seq, lane, name, begin, end, offset_bytes, length_bytes, fate, pending, survived, sectors, missing
+FROM timeline;
+
+-- One row per bug: the findings of a campaign with the same design, class and missing order; and the smallest of them.
+CREATE VIEW v_bugs AS
+SELECT campaign, design, class, missing_order, class_rank, findings, cells, scenarios, disks, unexpected, id, why, because,
+    recovery, story, scenario, disk, schedule, survivors, cell, seq
+FROM (
+    SELECT *, count(*) OVER bug AS findings, max(unexpected) OVER bug AS any_unexpected,
+        row_number() OVER (PARTITION BY campaign, design, class, missing_order
+                           ORDER BY unexpected DESC, survivors, length(id), id, cell, seq) AS place
+    FROM v_findings
+    WINDOW bug AS (PARTITION BY campaign, design, class, missing_order)
+) JOIN (
+    SELECT campaign AS c, design AS d, class AS k, missing_order AS m, count(DISTINCT cell) AS cells,
+        count(DISTINCT scenario) AS scenarios, count(DISTINCT disk) AS disks
+    FROM v_findings GROUP BY 1, 2, 3, 4
+) ON c = campaign AND d = design AND k = class AND m = missing_order
+WHERE place = 1;
 
 -- One row per campaign: the sums a summary line shows and a trend compares. `cells` are those judged, not the skipped.
 CREATE VIEW v_campaigns AS

@@ -31,8 +31,12 @@ static const char *const stmt_sql[STORE_STMT_COUNT] = {
          " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21,"
          " ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31)"),
     [STORE_STMT_INSERT_FINDING] =
-        ("INSERT INTO finding (cell, seq, id, class, crash_point, guest_sector, expected, found, why, missing_order,"
-         " story, survivors, states) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)"),
+        ("INSERT INTO finding (cell, seq, id, class, crash_point, guest_sector, expected, found, why, because,"
+         " recovery, missing_order, story, survivors, states)"
+         " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)"),
+    [STORE_STMT_INSERT_EVENT] =
+        ("INSERT INTO timeline (cell, finding, seq, lane, name, begin, end, offset_bytes, length_bytes, fate, pending,"
+         " survived, sectors, missing) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)"),
     [STORE_STMT_INSERT_EPOCH] =
         ("INSERT INTO epoch (cell, seq, first_point, last_point, states, states_log2, states_explored, covered_log2,"
          " executions) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"),
@@ -177,6 +181,13 @@ static int check_identity(struct store *s, bool *empty, struct store_error *err)
     if (version > STORE_SCHEMA_VERSION) {
         snprintf(err->text, sizeof(err->text),
                  "%s: a store of schema %lld, made by a newer qedcrash; this one knows schema %d; update qedcrash",
+                 shown_path(s), (long long)version, STORE_SCHEMA_VERSION);
+        return -ENOTSUP;
+    }
+    if (version < STORE_SCHEMA_VERSION) {
+        snprintf(err->text, sizeof(err->text),
+                 "%s: a store of schema %lld, made by an older qedcrash; this one writes and reads schema %d; judge "
+                 "again into a new file",
                  shown_path(s), (long long)version, STORE_SCHEMA_VERSION);
         return -ENOTSUP;
     }

@@ -16,7 +16,7 @@ struct store_error {
     char text[320];
 };
 
-#define STORE_SCHEMA_VERSION 1
+#define STORE_SCHEMA_VERSION 2
 
 struct store_campaign {
     const char *version; /* of qedcrash */
@@ -33,18 +33,61 @@ int store_close(struct store *s, struct store_error *err);
 
 enum store_expected { STORE_EXPECT_NOTHING, STORE_EXPECT_SAFE, STORE_EXPECT_UNSAFE };
 
+/* What led to a finding's crash state, as rows; harness/timeline.h makes them. The words are those of the schema. */
+enum store_lane {
+    STORE_LANE_GUEST,
+    STORE_LANE_HEADER,
+    STORE_LANE_L1,
+    STORE_LANE_L2,
+    STORE_LANE_DATA,
+    STORE_LANE_FILE, /* the file's length, and writes of no known kind */
+    STORE_LANE_FLUSH,
+};
+enum store_fate {
+    STORE_FATE_DURABLE,     /* a write: covered by a completed flush before the power failed */
+    STORE_FATE_SURVIVED,    /* pending then, and all of it persisted */
+    STORE_FATE_PARTLY,      /* .. some of it */
+    STORE_FATE_LOST,        /* .. nothing of it */
+    STORE_FATE_OVERWRITTEN, /* .. and a later one of the same place persisted */
+    STORE_FATE_UNCHANGED,   /* it wrote what was there */
+    STORE_FATE_DONE,        /* a flush or a request: completed */
+    STORE_FATE_FAILED,
+    STORE_FATE_IN_FLIGHT,
+};
+enum store_order { STORE_ORDER_NONE, STORE_ORDER_LOST, STORE_ORDER_SURVIVOR }; /* the missing order's two ends */
+
+struct store_event {
+    enum store_lane lane;
+    char name[96];       /* as ids name it ("C#2", "F"); a request: the statement */
+    uint32_t begin, end; /* events of the history at which it was submitted and completed */
+    bool ended;          /* before the power failed; else end says nothing */
+    uint64_t offset_bytes, length_bytes;
+    enum store_fate fate;
+    uint32_t pending, survived; /* writes: units that were pending, and those of them that survived */
+    char sectors[64];           /* partly: which survived, counted within the write: "0-3,5" */
+    enum store_order order;
+};
+
+struct timeline {
+    struct store_event *events;
+    size_t count;
+};
+
 struct store_finding {
     const char *id; /* what `qedcrash repro` takes */
     enum verdict_class class;
     uint32_t crash_point;
     bool has_guest_sector;
     uint64_t guest_sector;
-    const char *expected, *found; /* "backing 12", "zero" */
-    const char *why;              /* one sentence */
-    const char *missing_order;    /* "cow_write before l2_update", or "" */
-    const char *story;            /* several lines for people: lost in words, the smallest state, what survived */
-    uint32_t survivors;           /* how many image sectors survived in the witness */
-    uint64_t states;              /* crash states seen with this finding */
+    const char *expected, *found;    /* "backing 12", "zero" */
+    const char *why;                 /* one sentence: what happened */
+    const char *because;             /* one more: why it could; or "" */
+    const char *recovery;            /* what the engine made of the crashed image, a sentence or two; or "" */
+    const char *missing_order;       /* "cow_write before l2_update", or "" */
+    const char *story;               /* several lines for people: lost in words, the smallest state, what survived */
+    uint32_t survivors;              /* how many image sectors survived in the witness */
+    uint64_t states;                 /* crash states seen with this finding */
+    const struct timeline *timeline; /* NULL: none, as for what needs no crash */
 };
 
 /* The time between two completed flushes: its crash points, how many states it has, how many were explored. */

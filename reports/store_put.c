@@ -155,11 +155,75 @@ static int insert_finding(struct store *s, int64_t cell_id, size_t seq, const st
     bind_text(&b, or_empty(f->expected));
     bind_text(&b, or_empty(f->found));
     bind_text(&b, or_empty(f->why));
+    bind_text(&b, or_empty(f->because));
+    bind_text(&b, or_empty(f->recovery));
     bind_text(&b, or_empty(f->missing_order));
     bind_text(&b, or_empty(f->story));
     bind_number(&b, f->survivors);
     bind_number(&b, f->states);
     return store_run_stmt(s, STORE_STMT_INSERT_FINDING, err);
+}
+
+static const char *lane_word(enum store_lane lane)
+{
+    static const char *const words[] = {
+        [STORE_LANE_GUEST] = "guest", [STORE_LANE_HEADER] = "header", [STORE_LANE_L1] = "L1",
+        [STORE_LANE_L2] = "L2",       [STORE_LANE_DATA] = "data",     [STORE_LANE_FILE] = "file",
+        [STORE_LANE_FLUSH] = "flush",
+    };
+    return words[lane];
+}
+
+static const char *fate_word(enum store_fate fate)
+{
+    static const char *const words[] = {
+        [STORE_FATE_DURABLE] = "durable",
+        [STORE_FATE_SURVIVED] = "survived",
+        [STORE_FATE_PARTLY] = "partly",
+        [STORE_FATE_LOST] = "lost",
+        [STORE_FATE_OVERWRITTEN] = "overwritten",
+        [STORE_FATE_UNCHANGED] = "unchanged",
+        [STORE_FATE_DONE] = "done",
+        [STORE_FATE_FAILED] = "failed",
+        [STORE_FATE_IN_FLIGHT] = "in flight",
+    };
+    return words[fate];
+}
+
+static int insert_event(struct store *s, int64_t cell_id, size_t finding, size_t seq, const struct store_event *e,
+                        struct store_error *err)
+{
+    struct binder b = {store_stmt(s, STORE_STMT_INSERT_EVENT, err), 1};
+    if (!b.stmt)
+        return -EIO;
+    bind_number(&b, (uint64_t)cell_id);
+    bind_number(&b, finding);
+    bind_number(&b, seq);
+    bind_text(&b, lane_word(e->lane));
+    bind_text(&b, e->name);
+    bind_number(&b, e->begin);
+    if (e->ended)
+        bind_number(&b, e->end);
+    else
+        bind_null(&b);
+    bind_number(&b, e->offset_bytes);
+    bind_number(&b, e->length_bytes);
+    bind_text(&b, fate_word(e->fate));
+    bind_number(&b, e->pending);
+    bind_number(&b, e->survived);
+    bind_text(&b, e->sectors);
+    bind_text(&b, e->order == STORE_ORDER_LOST ? "lost" : e->order == STORE_ORDER_SURVIVOR ? "survivor" : NULL);
+    return store_run_stmt(s, STORE_STMT_INSERT_EVENT, err);
+}
+
+/* The finding and what led to it. */
+static int put_finding(struct store *s, int64_t cell_id, size_t seq, const struct store_finding *f,
+                       struct store_error *err)
+{
+    int ret = insert_finding(s, cell_id, seq, f, err);
+    for (size_t i = 0; !ret && f->timeline && i < f->timeline->count; i++)
+        ret = insert_event(s, cell_id, seq, i, &f->timeline->events[i], err);
+    return ret;
 }
 
 static int insert_epoch(struct store *s, int64_t cell_id, size_t seq, const struct store_epoch *e,
@@ -186,7 +250,7 @@ static int put_rows(struct store *s, const struct store_cell *cell, struct store
         ret = insert_cell(s, cell, err);
     int64_t cell_id = sqlite3_last_insert_rowid(s->db);
     for (size_t i = 0; !ret && i < cell->finding_count; i++)
-        ret = insert_finding(s, cell_id, i, &cell->findings[i], err);
+        ret = put_finding(s, cell_id, i, &cell->findings[i], err);
     for (size_t i = 0; !ret && i < cell->epoch_count; i++)
         ret = insert_epoch(s, cell_id, i, &cell->epochs[i], err);
     return ret;

@@ -277,6 +277,57 @@ static void newer_schema_is_refused(void **state)
     assert_int_equal(ask_sql(in_dir("s.db"), "SELECT count(*) FROM campaign"), 1);
 }
 
+static void older_schema_is_refused(void **state)
+{
+    (void)state;
+    test_close(test_store(in_dir("s.db")));
+    run_sql(in_dir("s.db"), "PRAGMA user_version = 1");
+    expect_refusal(in_dir("s.db"), false, -ENOTSUP, "older qedcrash");
+    expect_refusal(in_dir("s.db"), true, -ENOTSUP, "older qedcrash");
+}
+
+/* Events stand under their finding, in words, and leave with it. */
+static void timelines_follow_their_finding(void **state)
+{
+    struct store_event events[] = {
+        {.lane = STORE_LANE_GUEST, .name = "write 4608 512", .begin = 2, .fate = STORE_FATE_IN_FLIGHT},
+        {.lane = STORE_LANE_DATA,
+         .name = "C#2",
+         .begin = 3,
+         .end = 4,
+         .ended = true,
+         .offset_bytes = 24576,
+         .length_bytes = 3072,
+         .fate = STORE_FATE_PARTLY,
+         .pending = 6,
+         .survived = 1,
+         .sectors = "5",
+         .order = STORE_ORDER_LOST},
+        {.lane = STORE_LANE_L2, .name = "L2", .begin = 5, .fate = STORE_FATE_SURVIVED, .order = STORE_ORDER_SURVIVOR},
+    };
+    const struct timeline timeline = {events, 3};
+    struct store_finding f = test_finding("x:v2:ssd:@6+L2", VERDICT_LOST_COW, 12);
+    (void)state;
+    f.timeline = &timeline;
+    f.because = "No flush.";
+    f.recovery = "Nothing was done.";
+    struct store *s = test_store(in_dir("s.db"));
+    test_put(s, test_unsafe_cell("x", "v2", "ssd", &f, 1, true));
+    test_put(s, test_unsafe_cell("x", "v2", "ssd", &f, 1, true)); /* replaces */
+    test_close(s);
+    assert_int_equal(ask_sql(in_dir("s.db"), "SELECT count(*) FROM v_timeline"), 3);
+    assert_int_equal(ask_sql(in_dir("s.db"), "SELECT count(*) FROM v_timeline WHERE lane = 'data' AND name = 'C#2'"
+                                             " AND begin = 3 AND end = 4 AND fate = 'partly' AND pending = 6"
+                                             " AND survived = 1 AND sectors = '5' AND missing = 'lost'"),
+                     1);
+    assert_int_equal(ask_sql(in_dir("s.db"), "SELECT count(*) FROM v_timeline WHERE end IS NULL"), 2);
+    assert_int_equal(ask_sql(in_dir("s.db"), "SELECT count(*) FROM v_bugs WHERE findings = 1 AND because = 'No flush.'"
+                                             " AND recovery = 'Nothing was done.'"),
+                     1);
+    run_sql(in_dir("s.db"), "PRAGMA foreign_keys = ON; DELETE FROM cell");
+    assert_int_equal(ask_sql(in_dir("s.db"), "SELECT count(*) FROM timeline"), 0);
+}
+
 static void missing_places_are_named(void **state)
 {
     (void)state;
@@ -402,6 +453,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_was_not_committed_is_gone_what_was_stays, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(foreign_files_are_refused_and_untouched, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(newer_schema_is_refused, make_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(older_schema_is_refused, make_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(timelines_follow_their_finding, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(missing_places_are_named, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(read_only_places_are_named, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(writable_file_in_read_only_directory_is_named, make_dir, remove_dir),
