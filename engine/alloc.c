@@ -250,7 +250,18 @@ static bool zero_by_entry(const struct qed_req *r)
            qed_design_is(r->q->design, QED_FIELD_native_zero, true);
 }
 
-/* Counts r among the allocating requests and takes its table's lock. False: it sleeps and will look up again. */
+/* The chunk's entries of its L2 table; or the L1 entry of the table that is to be made. */
+static struct qed_claim claim_of_chunk(const struct qed_req *r)
+{
+    const struct qed_geometry *g = &r->q->g;
+    if (!r->l2)
+        return (struct qed_claim){.table = r->q->l1->offset, .first = qed_l1_index(g, r->pos), .count = 1};
+    uint64_t last = (r->pos + r->chunk_bytes - 1) >> g->cluster_bits;
+    return (struct qed_claim){
+        .table = r->l2->offset, .first = qed_l2_index(g, r->pos), .count = last - (r->pos >> g->cluster_bits) + 1};
+}
+
+/* Counts r among the allocating requests and claims its entries. False: it sleeps and will look up again. */
 static bool enter(struct qed_req *r)
 {
     struct qed *q = r->q;
@@ -258,7 +269,8 @@ static bool enter(struct qed_req *r)
         qed_sleep(r);
         return false;
     }
-    if (!qed_lock_acquire(r, r->l2 ? r->l2->offset : q->l1->offset))
+    struct qed_claim claim = claim_of_chunk(r);
+    if (!qed_lock_acquire(r, &claim))
         return false;
     if (!r->counted) {
         r->counted = true;

@@ -68,7 +68,7 @@ static const struct field_words fields[QED_FIELD_COUNT] = {
                                      "what surrounds a partial write into a cluster that reads zero"},
     [QED_FIELD_lock] = {"lock",
                         false,
-                        {"none", "table", "gate"},
+                        {"none", "entry", "table", "gate"},
                         "what an allocating request holds while it is under way"},
     [QED_FIELD_reuse] = {"reuse",
                          false,

@@ -26,11 +26,10 @@ struct qed_table {
     struct qed_table *next; /* in the cache, oldest first */
 };
 
-struct qed_table_lock {
-    uint64_t key; /* offset of the table it protects */
-    struct qed_req *holder;
-    struct qed_req *first, *last; /* sleepers, oldest first, by req->lock_next */
-    struct qed_table_lock *next;
+/* What a request is about to change: `count` entries of one table. */
+struct qed_claim {
+    uint64_t table; /* its offset; 0: nothing is claimed */
+    uint64_t first, count;
 };
 
 struct qed_backing {
@@ -61,10 +60,11 @@ struct qed {
     uint64_t file_size;  /* high-water mark, multiple of the cluster size */
     uint64_t used_below; /* space below this may hold bytes of an earlier life (a partial tail) */
     uint64_t size_at_open;
-    struct qed_table_lock *locks;
-    struct qed_req *requests; /* all in flight */
-    uint32_t allocating;      /* requests between their first allocation and their end */
-    uint64_t allocations;     /* how many ever began to */
+    struct qed_req *gate_first;                   /* those that allocate, by req->gate_next */
+    struct qed_req *waiting_first, *waiting_last; /* for another's claim, oldest first, by req->lock_next */
+    struct qed_req *requests;                     /* all in flight */
+    uint32_t allocating;                          /* requests between their first allocation and their end */
+    uint64_t allocations;                         /* how many ever began to */
     enum qed_mark_state mark;
     bool plugged;                               /* the mark is being cleared: nobody may start to allocate */
     struct qed_req *asleep_first, *asleep_last; /* waiting for the mark or for the plug, by req->lock_next */
@@ -126,9 +126,10 @@ struct qed_req {
     size_t load_bytes;
 
     /* Allocation. */
-    bool counted;                /* in q->allocating */
-    struct qed_table_lock *lock; /* held */
-    struct qed_req *lock_next;
+    bool counted; /* in q->allocating */
+    bool in_gate; /* from its first claim to its end */
+    struct qed_claim claim, wanted;
+    struct qed_req *lock_next, *gate_next;
     uint64_t cluster; /* first reserved; entry value for zero chunks is 1 */
     uint64_t clusters;
     bool reused;         /* the reserved space was used before */
@@ -211,8 +212,11 @@ struct qed_table *qed_cache_commit(struct qed *q, struct qed_table *t);
 void qed_cache_drop_all(struct qed *q);
 
 /* --- lock.c --- */
-/* True: r may allocate under the table at `key` now. False: it sleeps, and will be woken to look up again. */
-bool qed_lock_acquire(struct qed_req *r, uint64_t key);
+/* True: r may change these entries now. False: it sleeps, and will be woken to look up again. */
+bool qed_lock_acquire(struct qed_req *r, const struct qed_claim *want);
+/* r allocates nothing at the moment: its claim goes, its place in the gate stays. */
+void qed_lock_give_up(struct qed_req *r);
+/* At r's end. */
 void qed_lock_release(struct qed_req *r);
 /* Sleepers of the mark and of the plug. */
 void qed_sleep(struct qed_req *r);

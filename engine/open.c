@@ -217,11 +217,6 @@ static void release(struct qed *q)
         q->requests = r->next_in_flight;
         qed_req_free(r);
     }
-    while (q->locks) {
-        struct qed_table_lock *l = q->locks;
-        q->locks = l->next;
-        qed_pool_put(q->pool, l);
-    }
     qed_cache_drop_all(q);
     qed_table_unref(q, q->l1);
     qed_backing_close(q);

@@ -81,6 +81,7 @@ enum qed_zero_cluster_fill {
 /* Ordering point "lock": what an allocating request holds while it is under way. */
 enum qed_lock {
     QED_LOCK_NONE,
+    QED_LOCK_ENTRY, /* the entries it changes: clusters side by side under one table; a new table, its L1 entry */
     QED_LOCK_TABLE, /* the L2 table, or the L1 table when the L2 is to be created */
     QED_LOCK_GATE,  /* one allocating request at a time per image */
 };
@@ -106,7 +107,7 @@ enum qed_reuse {
     X(tail, 3)                                                                                                         \
     X(zero_fill, 3)                                                                                                    \
     X(zero_cluster_fill, 2)                                                                                            \
-    X(lock, 3)                                                                                                         \
+    X(lock, 4)                                                                                                         \
     X(reuse, 3)                                                                                                        \
     X(evict_referenced, 2)   /* ordering point "evict": the L2 cache may drop tables that requests still use */        \
     X(backing_name_flush, 2) /* ordering point "backing-name-flush": flush before the backing name changes */          \

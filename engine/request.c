@@ -178,8 +178,7 @@ static int slice_zeros(struct qed_req *r)
 
 static void write_in_place(struct qed_req *r)
 {
-    if (qed_design_is(r->q->design, QED_FIELD_lock, QED_LOCK_TABLE))
-        qed_lock_release(r); /* nothing is allocated here; the gate, in contrast, is kept to the request's end */
+    qed_lock_give_up(r); /* nothing is allocated here; the gate, in contrast, is kept to the request's end */
     if (r->kind == QED_REQ_ZERO)
         r->nsub = slice_zeros(r);
     else

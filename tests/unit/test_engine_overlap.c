@@ -233,6 +233,133 @@ static void test_in_place_and_reads_pass_an_allocation(void **state)
     }
 }
 
+/* ---- a lock per entry ---- */
+
+static void test_entry_lock_is_parallel_within_a_table(void **state)
+{
+    struct kit_op *a, *b, *c;
+    struct kit k;
+
+    (void)state;
+    kit_begin(&k, "upstream");
+    k.design.lock = QED_LOCK_ENTRY;
+    kit_create(&k, IMAGE, 4096, 1, NULL);
+    kit_open(&k);
+    ok(kit_write(&k, 0, 4096, 0x11));
+    k.world->delayed = true;
+    k.finished = 0;
+    a = kit_start_write(&k, 4096, 4096, 0xaa);
+    b = kit_start_write(&k, 8192, 4096, 0xbb);
+    assert_int_equal(in_flight(&k, BLK_EVENT_WRITE_AIO), 2);
+    c = kit_start_write(&k, 4096, 8192, 0xcc); /* meets both: sleeps, then writes in place */
+    assert_int_equal(k.world->npending, 2);
+    ok(kit_wait(a));
+    ok(kit_wait(b));
+    ok(kit_wait(c));
+    kit_expect(&k, 4096, 8192, 0xcc);
+    kit_check_is(&k, 0, 0);
+    kit_end(&k);
+}
+
+/* Two requests that would make the same table: the second finds it made. Different tables are made side by side. */
+static void test_entry_lock_and_new_tables(void **state)
+{
+    struct kit_op *a, *b, *c;
+    struct kit k;
+
+    (void)state;
+    kit_begin(&k, "v2");
+    k.design.lock = QED_LOCK_ENTRY;
+    kit_create(&k, IMAGE, 4096, 1, NULL);
+    kit_open(&k);
+    k.world->delayed = true;
+    k.finished = 0;
+    a = kit_start_write(&k, 0, 4096, 0xaa);
+    b = kit_start_write(&k, 4096, 4096, 0xbb);
+    c = kit_start_write(&k, 2u << 20, 4096, 0xcc);
+    assert_int_equal(in_flight(&k, BLK_EVENT_WRITE_AIO), 2); /* a and c */
+    ok(kit_wait(b));
+    ok(kit_wait(c));
+    assert_true(a->done && a->finished_as < b->finished_as);
+    assert_int_equal(k.file->length, 7 * 4096); /* header, L1, two tables, three clusters */
+    kit_expect(&k, 0, 4096, 0xaa);
+    kit_expect(&k, 4096, 4096, 0xbb);
+    kit_expect(&k, 2u << 20, 4096, 0xcc);
+    kit_check_is(&k, 0, 0);
+    kit_end(&k);
+}
+
+/* A request gives up what it had before it asks for more: two that go the same way in chunks do not wait for ever, and one
+ * that waits holds nothing. */
+static void test_entry_lock_does_not_deadlock(void **state)
+{
+    (void)state;
+    for (unsigned seed = 0; seed < 60; seed++) {
+        struct kit_op *op[8];
+        struct kit k;
+
+        small(&k, "v2", seed % 4);
+        k.design.lock = QED_LOCK_ENTRY;
+        k.world->order = TEST_RANDOM;
+        k.world->random += seed;
+        for (unsigned i = 0; i < 8; i++)
+            op[i] = kit_start_write(&k, (2u << 20) * (1 + i % 3) - 8192 - 4096 * (i / 3), 20480, (uint8_t)(1 + i));
+        for (unsigned i = 0; i < 8; i++)
+            ok(kit_wait(op[i]));
+        kit_end(&k);
+    }
+}
+
+/* ---- what is asked ---- */
+
+/* A request that meets no other is the same under every lock; one that meets another only says what it had to. */
+static void test_lock_is_asked_only_when_two_meet(void **state)
+{
+    static const struct {
+        uint64_t first, second;
+        unsigned lock;
+        uint64_t left;
+    } cases[] = {
+        {4096, 8192, QED_LOCK_ENTRY, QED_VALUE(QED_LOCK_NONE) | QED_VALUE(QED_LOCK_ENTRY)},
+        {4096, 8192, QED_LOCK_GATE, QED_VALUE(QED_LOCK_TABLE) | QED_VALUE(QED_LOCK_GATE)},
+        {4096, 4608, QED_LOCK_TABLE, QED_VALUE(QED_LOCK_TABLE) | QED_VALUE(QED_LOCK_GATE) | QED_VALUE(QED_LOCK_ENTRY)},
+        {4096, (2u << 20) + 4096, QED_LOCK_NONE,
+         QED_VALUE(QED_LOCK_NONE) | QED_VALUE(QED_LOCK_ENTRY) | QED_VALUE(QED_LOCK_TABLE)},
+        {4096, (2u << 20) + 4096, QED_LOCK_GATE, QED_VALUE(QED_LOCK_GATE)},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct qed_design_box box;
+        struct kit_op *a, *b;
+        struct kit k;
+
+        kit_begin(&k, "upstream");
+        k.design.lock = (uint8_t)cases[i].lock;
+        memset(&box, 0xff, sizeof(box));
+        k.design.asked = &box;
+        kit_create(&k, IMAGE, 4096, 1, NULL);
+        kit_open(&k);
+        ok(kit_write(&k, 0, 4096, 0x11));
+        ok(kit_write(&k, 2u << 20, 4096, 0x11));
+        ok(kit_write(&k, 0, 16384, 0x12));
+        ok(kit_flush(&k));
+        assert_true(box.allowed[QED_FIELD_lock] == UINT64_MAX);
+        kit_reopen(&k);
+        memset(&box, 0xff, sizeof(box));
+        k.world->delayed = true;
+        a = kit_start_write(&k, cases[i].first + (4u << 20), 512, 0xaa);
+        ok(kit_wait(a)); /* the first makes the table */
+        assert_true(box.allowed[QED_FIELD_lock] == UINT64_MAX);
+        a = kit_start_write(&k, cases[i].first + 65536, 512, 0xaa);
+        b = kit_start_write(&k, cases[i].second + 65536, 512, 0xbb);
+        ok(kit_wait(a));
+        ok(kit_wait(b));
+        assert_int_equal(box.allowed[QED_FIELD_lock] & 15, cases[i].left);
+        kit_end(&k);
+    }
+}
+
 /* ---- the gate ---- */
 
 static void test_gate_lets_one_allocation_in(void **state)
@@ -587,6 +714,10 @@ int main(void)
         cmocka_unit_test(test_two_writes_under_one_new_table),
         cmocka_unit_test(test_v2_requests_across_tables_do_not_deadlock),
         cmocka_unit_test(test_in_place_and_reads_pass_an_allocation),
+        cmocka_unit_test(test_entry_lock_is_parallel_within_a_table),
+        cmocka_unit_test(test_entry_lock_and_new_tables),
+        cmocka_unit_test(test_entry_lock_does_not_deadlock),
+        cmocka_unit_test(test_lock_is_asked_only_when_two_meet),
         cmocka_unit_test(test_gate_lets_one_allocation_in),
         cmocka_unit_test(test_gate_is_kept_over_chunks),
         cmocka_unit_test(test_next_allocation_starts_before_completion_is_told),
