@@ -292,6 +292,8 @@ static void fill_finding(const struct cell *c, const struct finding *f, struct f
                                   .crash_point = f->when,
                                   .has_guest_sector = f->guest_sector != JUDGE_NO_SECTOR,
                                   .guest_sector = f->guest_sector,
+                                  .has_guest_cluster = f->key.cluster != FINDING_NO_CLUSTER,
+                                  .guest_cluster = f->key.cluster,
                                   .expected = f->words.expected,
                                   .found = f->words.found,
                                   .why = t->why,

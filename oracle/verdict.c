@@ -19,6 +19,7 @@ static const struct {
     [VERDICT_UNOPENABLE] = {"unopenable", "the image cannot be opened after the crash"},
     [VERDICT_WRONG_READ] = {"wrong-read", "a live read returned what it must not"},
     [VERDICT_STUCK] = {"stuck", "a request never completes"},
+    [VERDICT_DIED] = {"died", "the process that judged this crashed or hung, and came to no verdict"},
 };
 
 const char *verdict_class_name(enum verdict_class c)

@@ -16,6 +16,7 @@ enum verdict_class {
     VERDICT_UNOPENABLE,
     VERDICT_WRONG_READ, /* a live read returned what it must not */
     VERDICT_STUCK,      /* a request never completes */
+    VERDICT_DIED,       /* the engine, or who judged it, crashed or hung: there is no verdict */
     VERDICT_CLASS_COUNT
 };
 

@@ -9,10 +9,17 @@ CREATE TABLE campaign (
     id              INTEGER PRIMARY KEY,
     version         TEXT NOT NULL,              -- of qedcrash
     seed            TEXT NOT NULL,              -- decimal, 64 bits without a sign
-    command         TEXT NOT NULL,              -- as typed
+    command         TEXT NOT NULL,              -- as typed; the one column that says how the results came about
+    options         TEXT NOT NULL,              -- those that verdicts depend on, in words
+    inputs          TEXT NOT NULL,              -- a sum over scenarios, designs, disk models and the list of cells
+    planned         INTEGER NOT NULL,           -- cells of the campaign, over all shards
+    shard           INTEGER NOT NULL,           -- this one of so many:
+    shards          INTEGER NOT NULL,
+    finished        INTEGER NOT NULL DEFAULT 0 CHECK (finished IN (0, 1)),
     canaries_caught INTEGER NOT NULL DEFAULT 0,
     canaries_of     INTEGER NOT NULL DEFAULT 0,
-    CHECK (canaries_caught BETWEEN 0 AND canaries_of)
+    CHECK (canaries_caught BETWEEN 0 AND canaries_of),
+    CHECK (shard BETWEEN 1 AND shards)
 ) STRICT;
 
 -- The verdict classes, the order in which they are named (oracle/verdict.h).
@@ -23,8 +30,10 @@ CREATE TABLE class (
 
 INSERT INTO class (name, rank) VALUES
     ('lost-cow', 1), ('lost-flushed', 2), ('disclosure', 3), ('torn', 4), ('corrupt', 5), ('bad-repair', 6),
-    ('unopenable', 7), ('wrong-read', 8), ('stuck', 9);
+    ('unopenable', 7), ('wrong-read', 8), ('stuck', 9), ('died', 10);
 
+-- A cell's id is its place in its campaign's list of cells, behind the cells of the campaigns before: whoever judged it,
+-- and when, does not show.
 CREATE TABLE cell (
     id                INTEGER PRIMARY KEY,
     campaign          INTEGER NOT NULL REFERENCES campaign (id) ON DELETE CASCADE,
@@ -71,6 +80,7 @@ CREATE TABLE finding (
     class         TEXT NOT NULL REFERENCES class (name),
     crash_point   INTEGER NOT NULL,
     guest_sector  INTEGER,
+    guest_cluster INTEGER,
     expected      TEXT NOT NULL,
     found         TEXT NOT NULL,
     why           TEXT NOT NULL,                -- what happened
@@ -161,7 +171,7 @@ GROUP BY c.campaign, c.scenario, c.design, c.disk;
 CREATE VIEW v_findings AS
 SELECT c.campaign, c.scenario, c.design, c.disk, c.schedule, f.id, f.class, f.crash_point, f.guest_sector, f.expected,
     f.found, f.why, f.missing_order, f.story, f.survivors, f.states, NOT c.as_expected AS unexpected,
-    k.rank AS class_rank, f.cell, f.seq, f.because, f.recovery
+    k.rank AS class_rank, f.cell, f.seq, f.because, f.recovery, f.guest_cluster
 FROM finding f JOIN cell c ON c.id = f.cell JOIN class k ON k.name = f.class;
 
 -- Every event that led to a finding; cell and finding are v_findings' cell and seq.
@@ -188,7 +198,8 @@ WHERE place = 1;
 
 -- One row per campaign: the sums a summary line shows and a trend compares. `cells` are those judged, not the skipped.
 CREATE VIEW v_campaigns AS
-SELECT p.id AS campaign, p.version, p.seed, p.command, p.canaries_caught, p.canaries_of,
+SELECT p.id AS campaign, p.version, p.seed, p.command, p.canaries_caught, p.canaries_of, p.options, p.planned, p.shard,
+    p.shards, p.finished,
     count(CASE WHEN c.verdict <> 'skipped' THEN 1 END) AS cells,
     count(CASE WHEN c.verdict = 'safe' THEN 1 END) AS safe,
     count(CASE WHEN c.verdict = 'unsafe' THEN 1 END) AS unsafe,

@@ -1,7 +1,10 @@
 /* store.c: opening, closing and summing up the result store, and its errors in words. Rows are put by store_put.c.
  *
- * The file keeps SQLite's default rollback journal: no file stays beside it, and every commit is durable. Cells are
- * committed in batches, so the price of that is paid once per batch.
+ * While a campaign writes, the file has a write-ahead log beside it: a commit is an append, and survives the death of
+ * the process. Losing power may take the last commits away, never half of one: they are judged again (synchronous =
+ * NORMAL). The log goes when the store is closed, so a finished store is one file that can be read anywhere. The writer has
+ * the file for itself (locking_mode = EXCLUSIVE): a second campaign is told at once, and the log needs no shared memory,
+ * which network file systems do not have.
  */
 #include <errno.h>
 #include <libgen.h>
@@ -17,9 +20,7 @@
 static const char *const stmt_sql[STORE_STMT_COUNT] = {
     [STORE_STMT_BEGIN] = "BEGIN IMMEDIATE",
     [STORE_STMT_COMMIT] = "COMMIT",
-    [STORE_STMT_SAVE] = "SAVEPOINT cell",
-    [STORE_STMT_UNDO] = "ROLLBACK TO cell",
-    [STORE_STMT_RELEASE] = "RELEASE cell",
+    [STORE_STMT_ROLLBACK] = "ROLLBACK",
     [STORE_STMT_DELETE_CELL] =
         "DELETE FROM cell WHERE campaign = ?1 AND scenario = ?2 AND design = ?3 AND disk = ?4 AND schedule = ?5",
     [STORE_STMT_INSERT_CELL] =
@@ -27,13 +28,13 @@ static const char *const stmt_sql[STORE_STMT_COUNT] = {
          " expected_classes, as_expected, complete, cut, crash_points, states_total, states_log2, executions,"
          " guest_writes, image_writes, flushes, scans, leaks, dirty_after_clean, repro, schedules_possible,"
          " schedules_run, schedules_distinct, schedules_complete, states_explored, covered_log2, distinct_images,"
-         " distinct_at_least)"
+         " distinct_at_least, id)"
          " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21,"
-         " ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31)"),
+         " ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32)"),
     [STORE_STMT_INSERT_FINDING] =
         ("INSERT INTO finding (cell, seq, id, class, crash_point, guest_sector, expected, found, why, because,"
-         " recovery, missing_order, story, survivors, states)"
-         " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)"),
+         " recovery, missing_order, story, survivors, states, guest_cluster)"
+         " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)"),
     [STORE_STMT_INSERT_EVENT] =
         ("INSERT INTO timeline (cell, finding, seq, lane, name, begin, end, offset_bytes, length_bytes, fate, pending,"
          " survived, sectors, missing) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)"),
@@ -41,6 +42,7 @@ static const char *const stmt_sql[STORE_STMT_COUNT] = {
         ("INSERT INTO epoch (cell, seq, first_point, last_point, states, states_log2, states_explored, covered_log2,"
          " executions) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"),
     [STORE_STMT_CANARIES] = "UPDATE campaign SET canaries_caught = ?2, canaries_of = ?3 WHERE id = ?1",
+    [STORE_STMT_FINISH] = "UPDATE campaign SET finished = 1 WHERE id = ?1",
 };
 
 static const char *shown_path(const struct store *s)
@@ -75,6 +77,11 @@ static int cannot_open(struct store *s, struct store_error *err)
     return why ? -why : -EIO;
 }
 
+static bool out_of_space(int why)
+{
+    return why == ENOSPC || why == EDQUOT || why == EFBIG;
+}
+
 int store_fail(struct store *s, int rc, struct store_error *err)
 {
     switch (rc & 0xff) {
@@ -83,9 +90,15 @@ int store_fail(struct store *s, int rc, struct store_error *err)
     case SQLITE_NOTADB:
         snprintf(err->text, sizeof(err->text), "%s: not a qedcrash store; it was left as it is", shown_path(s));
         return -EINVAL;
+    case SQLITE_IOERR:
+        if (!out_of_space(sqlite3_system_errno(s->db))) {
+            snprintf(err->text, sizeof(err->text), "%s: %s", shown_path(s), sqlite3_errmsg(s->db));
+            return -EIO;
+        }
+        __attribute__((fallthrough));
     case SQLITE_FULL:
         snprintf(err->text, sizeof(err->text),
-                 "%s: the disk is full; results committed before are kept, free some space and run again",
+                 "%s: the disk is full; what was judged before is kept, free some space and go on with --resume",
                  shown_path(s));
         return -ENOSPC;
     case SQLITE_READONLY:
@@ -198,21 +211,94 @@ static int insert_campaign(struct store *s, const struct store_campaign *campaig
 {
     sqlite3_stmt *stmt;
     char seed[24];
-    int rc =
-        sqlite3_prepare_v2(s->db, "INSERT INTO campaign (version, seed, command) VALUES (?1, ?2, ?3)", -1, &stmt, NULL);
+    int rc = sqlite3_prepare_v2(s->db,
+                                "INSERT INTO campaign (version, seed, command, options, inputs, planned, shard, shards)"
+                                " VALUES (?1, ?2, ?3, ?4, ?5, ?6, max(?7, 1), max(?8, 1))",
+                                -1, &stmt, NULL);
     if (rc != SQLITE_OK)
         return store_fail(s, rc, err);
     snprintf(seed, sizeof(seed), "%llu", (unsigned long long)campaign->seed);
     sqlite3_bind_text(stmt, 1, campaign->version, -1, SQLITE_STATIC);
     sqlite3_bind_text(stmt, 2, seed, -1, SQLITE_STATIC);
     sqlite3_bind_text(stmt, 3, campaign->command, -1, SQLITE_STATIC);
+    sqlite3_bind_text(stmt, 4, campaign->options ? campaign->options : "", -1, SQLITE_STATIC);
+    sqlite3_bind_text(stmt, 5, campaign->inputs ? campaign->inputs : "", -1, SQLITE_STATIC);
+    sqlite3_bind_int64(stmt, 6, (int64_t)campaign->planned);
+    sqlite3_bind_int64(stmt, 7, campaign->shard);
+    sqlite3_bind_int64(stmt, 8, campaign->shards);
     rc = sqlite3_step(stmt);
     s->campaign = sqlite3_last_insert_rowid(s->db);
     return store_query_end(s, stmt, rc, err);
 }
 
-/* Everything in one transaction, so that two shards may create the same file, and a file that is not ours is left
- * untouched. */
+/* One word of the campaign in the store, against the one to go on with. */
+static bool agrees(struct store *s, const char *what, const char *theirs, const char *ours, struct store_error *err)
+{
+    if (!strcmp(theirs, ours))
+        return true;
+    snprintf(err->text, sizeof(err->text),
+             "%s: cannot resume: %s '%.80s' in the store, '%.80s' here; start a new store", shown_path(s), what, theirs,
+             ours);
+    return false;
+}
+
+static bool same_campaign(struct store *s, sqlite3_stmt *row, const struct store_campaign *c, struct store_error *err)
+{
+    char seed[24], shard[32];
+    const char *theirs[5];
+    for (int i = 0; i < 5; i++)
+        theirs[i] = (const char *)sqlite3_column_text(row, i);
+    snprintf(seed, sizeof(seed), "%llu", (unsigned long long)c->seed);
+    snprintf(shard, sizeof(shard), "%u/%u", c->shard ? c->shard : 1, c->shards ? c->shards : 1);
+    if (!agrees(s, "the version is", theirs[0], c->version, err) || !agrees(s, "the seed is", theirs[1], seed, err) ||
+        !agrees(s, "the options are", theirs[2], c->options ? c->options : "", err) ||
+        !agrees(s, "the shard is", theirs[4], shard, err))
+        return false;
+    if (!strcmp(theirs[3], c->inputs ? c->inputs : ""))
+        return true;
+    snprintf(
+        err->text, sizeof(err->text),
+        "%s: cannot resume: the store is of other scenarios, designs or disk models, or they have changed since; start "
+        "a new store",
+        shown_path(s));
+    return false;
+}
+
+/* Goes on with the newest campaign; a store that has none yet gets one. */
+static int resume_campaign(struct store *s, const struct store_campaign *campaign, struct store_error *err)
+{
+    sqlite3_stmt *row;
+    bool same = true;
+    int ret = store_query(s,
+                          "SELECT version, seed, options, inputs, shard || '/' || shards, id FROM campaign"
+                          " ORDER BY id DESC LIMIT 1",
+                          &row, err);
+    if (ret)
+        return ret;
+    int rc = sqlite3_step(row);
+    if (rc == SQLITE_ROW) {
+        s->campaign = sqlite3_column_int64(row, 5);
+        same = same_campaign(s, row, campaign, err);
+        rc = SQLITE_DONE;
+    }
+    struct store_error ignored;
+    ret = store_query_end(s, row, rc, same ? err : &ignored);
+    if (!same)
+        return -ESTALE;
+    return ret || s->campaign ? ret : insert_campaign(s, campaign, err);
+}
+
+/* Only now that the file is known to be ours. Where there can be no log, the rollback journal does. */
+static int set_journal(struct store *s, struct store_error *err)
+{
+    if (!s->path)
+        return 0;
+    int rc =
+        sqlite3_exec(s->db, "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL",
+                     NULL, NULL, NULL);
+    return rc == SQLITE_OK ? 0 : store_fail(s, rc, err);
+}
+
 static int begin_campaign(struct store *s, const struct store_campaign *campaign, struct store_error *err)
 {
     bool empty;
@@ -221,7 +307,9 @@ static int begin_campaign(struct store *s, const struct store_campaign *campaign
         return ret;
     if (sqlite3_db_readonly(s->db, "main"))
         return store_fail(s, SQLITE_READONLY, err);
-    ret = store_run_stmt(s, STORE_STMT_BEGIN, err);
+    ret = set_journal(s, err);
+    if (!ret)
+        ret = store_run_stmt(s, STORE_STMT_BEGIN, err);
     if (!ret)
         ret = check_identity(s, &empty, err);
     if (!ret && empty) {
@@ -229,7 +317,9 @@ static int begin_campaign(struct store *s, const struct store_campaign *campaign
         ret = rc == SQLITE_OK ? 0 : store_fail(s, rc, err);
     }
     if (!ret)
-        ret = insert_campaign(s, campaign, err);
+        ret = campaign->resume ? resume_campaign(s, campaign, err) : insert_campaign(s, campaign, err);
+    if (!ret)
+        ret = query_number(s, "SELECT coalesce(max(id), 0) FROM cell WHERE campaign < ?1", &s->base, err);
     if (!ret)
         ret = store_run_stmt(s, STORE_STMT_COMMIT, err);
     return ret;
@@ -287,13 +377,34 @@ int store_open(const char *path, const struct store_campaign *campaign, struct s
     return 0;
 }
 
+/* What is in the log goes into the file; where there is no room for it, it stays in the log. */
+static int fold_log(struct store *s, struct store_error *err)
+{
+    int rc =
+        s->path && !s->read_only ? sqlite3_exec(s->db, "PRAGMA journal_mode = DELETE", NULL, NULL, NULL) : SQLITE_OK;
+    return rc == SQLITE_OK ? 0 : store_fail(s, rc, err);
+}
+
 int store_close(struct store *s, struct store_error *err)
 {
-    int ret = 0;
-    if (!sqlite3_get_autocommit(s->db))
-        ret = store_run_stmt(s, STORE_STMT_COMMIT, err);
+    int ret = fold_log(s, err);
     discard(s);
     return ret;
+}
+
+int store_each_judged(struct store *s, void (*take)(void *opaque, uint64_t place), void *opaque,
+                      struct store_error *err)
+{
+    sqlite3_stmt *stmt;
+    int rc, ret = store_query(s,
+                              "SELECT id FROM cell WHERE campaign = ?1 AND NOT EXISTS"
+                              " (SELECT 1 FROM finding f WHERE f.cell = cell.id AND f.class = 'died') ORDER BY id",
+                              &stmt, err);
+    if (ret)
+        return ret;
+    while ((rc = sqlite3_step(stmt)) == SQLITE_ROW)
+        take(opaque, (uint64_t)(sqlite3_column_int64(stmt, 0) - s->base));
+    return store_query_end(s, stmt, rc, err);
 }
 
 int store_summarize(struct store *s, struct store_summary *summary, struct store_error *err)

@@ -21,11 +21,18 @@ struct store_error {
 struct store_campaign {
     const char *version; /* of qedcrash */
     uint64_t seed;
-    const char *command; /* as typed, for the record */
+    const char *command;    /* as typed, for the record */
+    const char *options;    /* those that verdicts depend on, in words; NULL: none to tell of */
+    const char *inputs;     /* a sum over what is judged and the list of cells; NULL as well */
+    uint64_t planned;       /* cells in all shards together */
+    unsigned shard, shards; /* this is shard 1 .. of so many; 0, 0: the only one */
+    bool resume;            /* go on with the newest campaign, which must agree in all of the above but the command */
 };
 
 /* path NULL: in memory. Creates the schema in an empty file. 0, or -errno with err: a store of a newer schema, a file
- * that is no store, a read-only or full disk each get one clear sentence. An existing store gains one more campaign.
+ * that is no store, a read-only or full disk each get one clear sentence. An existing store gains one more campaign,
+ * unless the newest is to be resumed: -ESTALE if it is another one, with what differs. Until it is closed nobody else gets
+ * at the file.
  * campaign NULL: reads the newest campaign of an existing store and never writes (path must not be NULL then). */
 int store_open(const char *path, const struct store_campaign *campaign, struct store **out, struct store_error *err);
 /* Commits and closes; 0 or -errno (a full disk shows here at the latest). */
@@ -79,6 +86,8 @@ struct store_finding {
     uint32_t crash_point;
     bool has_guest_sector;
     uint64_t guest_sector;
+    bool has_guest_cluster;
+    uint64_t guest_cluster;
     const char *expected, *found;    /* "backing 12", "zero" */
     const char *why;                 /* one sentence: what happened */
     const char *because;             /* one more: why it could; or "" */
@@ -108,6 +117,7 @@ struct store_schedules {
 };
 
 struct store_cell {
+    uint64_t place; /* in the campaign's list of cells, from 1; 0: behind the last one put */
     const char *scenario, *design, *disk;
     uint64_t schedule;                       /* its number; 0: all of them, or one that has no number */
     const struct store_schedules *schedules; /* NULL: the cell is one schedule */
@@ -136,11 +146,16 @@ struct store_cell {
     size_t finding_count;
 };
 
-/* The same (scenario, design, disk, schedule) again replaces the cell and its findings. A cell that fails leaves nothing
- * of itself behind; -ENOSPC when the disk is full: cells not yet committed may be lost then, those before are kept.
+/* The same (scenario, design, disk, schedule) again replaces the cell and its findings. Each is a transaction: what was put
+ * is kept when the process is killed. A cell that fails leaves nothing of itself behind; -ENOSPC when the disk is full.
  * All numbers must be below 2^63. */
 int store_put_cell(struct store *s, const struct store_cell *cell, struct store_error *err);
 int store_put_canaries(struct store *s, unsigned caught, unsigned of, struct store_error *err);
+/* All cells of the campaign are there. */
+int store_finish(struct store *s, struct store_error *err);
+/* The places of the campaign's cells that have a verdict (not class `died'), in order. */
+int store_each_judged(struct store *s, void (*take)(void *opaque, uint64_t place), void *opaque,
+                      struct store_error *err);
 
 /* `cells` are those judged: safe + unsafe; the skipped are counted beside them. `unexpected`: cells not as expected,
  * safe ones too; `unexpected_findings`: the findings in such cells. */

@@ -15,15 +15,14 @@ extern const char store_schema_sql[];
 enum store_stmt {
     STORE_STMT_BEGIN,
     STORE_STMT_COMMIT,
-    STORE_STMT_SAVE,
-    STORE_STMT_UNDO,
-    STORE_STMT_RELEASE,
+    STORE_STMT_ROLLBACK,
     STORE_STMT_DELETE_CELL,
     STORE_STMT_INSERT_CELL,
     STORE_STMT_INSERT_FINDING,
     STORE_STMT_INSERT_EVENT,
     STORE_STMT_INSERT_EPOCH,
     STORE_STMT_CANARIES,
+    STORE_STMT_FINISH,
     STORE_STMT_COUNT
 };
 
@@ -31,8 +30,8 @@ struct store {
     sqlite3 *db;
     char *path;
     int64_t campaign;
+    int64_t base; /* the last cell of the campaigns before */
     bool read_only;
-    unsigned batched; /* cells put since the last commit */
     sqlite3_stmt *stmts[STORE_STMT_COUNT];
 };
 

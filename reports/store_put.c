@@ -1,13 +1,9 @@
-/* store_put.c: the only place that writes results. A cell and its findings go in together or not at all; cells are
- * committed BATCH_CELLS at a time, so a killed run loses few of them and a fast one does not wait for the disk.
- */
+/* store_put.c: the only place that writes results. A cell and its findings are one transaction. */
 #include <assert.h>
 #include <errno.h>
 #include <math.h>
 
 #include "reports/store_db.h"
-
-#define BATCH_CELLS 32u
 
 /* Binds ?1, ?2, ... in the order of the calls. */
 struct binder {
@@ -134,6 +130,10 @@ static int insert_cell(struct store *s, const struct store_cell *cell, struct st
     bind_text(&b, or_empty(cell->repro));
     bind_schedules(&b, cell->schedules);
     bind_coverage(&b, cell);
+    if (cell->place)
+        bind_number(&b, (uint64_t)s->base + cell->place);
+    else
+        bind_null(&b);
     return store_run_stmt(s, STORE_STMT_INSERT_CELL, err);
 }
 
@@ -161,6 +161,10 @@ static int insert_finding(struct store *s, int64_t cell_id, size_t seq, const st
     bind_text(&b, or_empty(f->story));
     bind_number(&b, f->survivors);
     bind_number(&b, f->states);
+    if (f->has_guest_cluster)
+        bind_number(&b, f->guest_cluster);
+    else
+        bind_null(&b);
     return store_run_stmt(s, STORE_STMT_INSERT_FINDING, err);
 }
 
@@ -256,49 +260,52 @@ static int put_rows(struct store *s, const struct store_cell *cell, struct store
     return ret;
 }
 
-static int begin_batch(struct store *s, struct store_error *err)
+static int begin(struct store *s, struct store_error *err)
 {
-    if (s->read_only) {
-        snprintf(err->text, sizeof(err->text), "the store was opened for reading");
-        return -EBADF;
-    }
-    if (!sqlite3_get_autocommit(s->db))
-        return 0;
-    s->batched = 0;
-    return store_run_stmt(s, STORE_STMT_BEGIN, err);
+    if (!s->read_only)
+        return store_run_stmt(s, STORE_STMT_BEGIN, err);
+    snprintf(err->text, sizeof(err->text), "the store was opened for reading");
+    return -EBADF;
+}
+
+/* On a full disk SQLite may have rolled back already: then there is nothing left to undo. */
+static int end(struct store *s, int ret, struct store_error *err)
+{
+    struct store_error ignored;
+    if (!ret)
+        ret = store_run_stmt(s, STORE_STMT_COMMIT, err);
+    if (ret && !sqlite3_get_autocommit(s->db))
+        store_run_stmt(s, STORE_STMT_ROLLBACK, &ignored);
+    return ret;
 }
 
 int store_put_cell(struct store *s, const struct store_cell *cell, struct store_error *err)
 {
-    int ret = begin_batch(s, err);
-    if (!ret)
-        ret = store_run_stmt(s, STORE_STMT_SAVE, err);
-    if (ret)
-        return ret;
-    ret = put_rows(s, cell, err);
-    /* On a full disk SQLite may have rolled the whole batch back already: then there is nothing left to undo. */
-    if (!sqlite3_get_autocommit(s->db)) {
-        struct store_error ignored;
-        if (ret)
-            store_run_stmt(s, STORE_STMT_UNDO, &ignored);
-        int release = store_run_stmt(s, STORE_STMT_RELEASE, ret ? &ignored : err);
-        ret = ret ? ret : release;
-    }
-    if (!ret && ++s->batched >= BATCH_CELLS)
-        ret = store_run_stmt(s, STORE_STMT_COMMIT, err);
-    return ret;
+    int ret = begin(s, err);
+    return ret ? ret : end(s, put_rows(s, cell, err), err);
+}
+
+static int update_campaign(struct store *s, enum store_stmt which, const unsigned *values, int count,
+                           struct store_error *err)
+{
+    struct binder b = {store_stmt(s, which, err), 1};
+    if (!b.stmt)
+        return -EIO;
+    bind_number(&b, (uint64_t)s->campaign);
+    for (int i = 0; i < count; i++)
+        bind_number(&b, values[i]);
+    return store_run_stmt(s, which, err);
 }
 
 int store_put_canaries(struct store *s, unsigned caught, unsigned of, struct store_error *err)
 {
-    int ret = begin_batch(s, err);
-    if (ret)
-        return ret;
-    struct binder b = {store_stmt(s, STORE_STMT_CANARIES, err), 1};
-    if (!b.stmt)
-        return -EIO;
-    bind_number(&b, (uint64_t)s->campaign);
-    bind_number(&b, caught);
-    bind_number(&b, of);
-    return store_run_stmt(s, STORE_STMT_CANARIES, err);
+    const unsigned values[] = {caught, of};
+    int ret = begin(s, err);
+    return ret ? ret : end(s, update_campaign(s, STORE_STMT_CANARIES, values, 2, err), err);
+}
+
+int store_finish(struct store *s, struct store_error *err)
+{
+    int ret = begin(s, err);
+    return ret ? ret : end(s, update_campaign(s, STORE_STMT_FINISH, NULL, 0, err), err);
 }

@@ -58,7 +58,7 @@ struct store_finding test_finding(const char *id, enum verdict_class class, uint
 
 struct store *test_store(const char *path)
 {
-    struct store_campaign campaign = {"0.1-test", 1, "qedcrash matrix"};
+    struct store_campaign campaign = {.version = "0.1-test", .seed = 1, .command = "qedcrash matrix"};
     struct store *s = NULL;
     struct store_error err = {""};
     int ret = store_open(path, &campaign, &s, &err);

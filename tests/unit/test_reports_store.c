@@ -53,7 +53,7 @@ static struct store_summary summary_of(struct store *s)
 /* Opening `path` must fail with `ret`, and the sentence must hold `words`. */
 static void expect_refusal(const char *path, bool reader, int ret, const char *words)
 {
-    struct store_campaign campaign = {"0.1", 1, ""};
+    struct store_campaign campaign = {.version = "0.1", .seed = 1, .command = ""};
     struct store *s = NULL;
     struct store_error err = {""};
     assert_int_equal(store_open(path, reader ? NULL : &campaign, &s, &err), ret);
@@ -212,11 +212,11 @@ static void file_keeps_campaigns_side_by_side(void **state)
     test_close(s);
 }
 
-static void what_was_not_committed_is_gone_what_was_stays(void **state)
+static void what_was_put_outlives_its_process(void **state)
 {
     (void)state;
     pid_t child = fork();
-    if (child == 0) { /* dies with a batch open */
+    if (child == 0) { /* dies with the store open */
         struct store *s = test_store(in_dir("s.db"));
         for (int i = 0; i < 40; i++) {
             char name[16];
@@ -231,14 +231,14 @@ static void what_was_not_committed_is_gone_what_was_stays(void **state)
     struct store *s = NULL;
     struct store_error err = {""};
     assert_int_equal(store_open(in_dir("s.db"), NULL, &s, &err), 0);
-    assert_int_equal(summary_of(s).cells, 32);
+    assert_int_equal(summary_of(s).cells, 40);
     test_close(s);
 }
 
 static void big_seed_keeps_its_value(void **state)
 {
     (void)state;
-    struct store_campaign campaign = {"0.1 \"quoted\"", UINT64_MAX, "x"};
+    struct store_campaign campaign = {.version = "0.1 \"quoted\"", .seed = UINT64_MAX, .command = "x"};
     struct store *s;
     struct store_error err;
     assert_int_equal(store_open(NULL, &campaign, &s, &err), 0);
@@ -355,7 +355,7 @@ static void as_nobody(bool (*look)(void))
 
 static bool refused(const char *path, int ret, const char *words)
 {
-    struct store_campaign campaign = {"0.1", 1, ""};
+    struct store_campaign campaign = {.version = "0.1", .seed = 1, .command = ""};
     struct store *s;
     struct store_error err = {""};
     int got = store_open(path, &campaign, &s, &err);
@@ -400,16 +400,75 @@ static void second_writer_is_told(void **state)
 {
     (void)state;
     struct store *s = test_store(in_dir("s.db"));
-    sqlite3 *other;
-    struct store_error err = {""};
-    assert_int_equal(sqlite3_open(in_dir("s.db"), &other), SQLITE_OK);
-    assert_int_equal(sqlite3_exec(other, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
-    struct store_cell cell = test_cell("a", "b", "c");
-    assert_int_equal(store_put_cell(s, &cell, &err), -EBUSY); /* after two seconds of patience */
-    assert_non_null(strstr(err.text, "another process"));
-    sqlite3_close(other);
-    test_put(s, cell);
+    expect_refusal(in_dir("s.db"), false, -EBUSY, "another process"); /* after two seconds of patience */
+    expect_refusal(in_dir("s.db"), true, -EBUSY, "another process");
+    test_put(s, test_cell("a", "b", "c"));
     test_close(s);
+    test_close(test_store(in_dir("s.db")));
+}
+
+/* A store of the campaign to go on with, or the refusal. */
+static struct store *resume(const struct store_campaign *campaign, const char *words)
+{
+    struct store *s = NULL;
+    struct store_error err = {""};
+    int ret = store_open(in_dir("s.db"), campaign, &s, &err);
+    assert_int_equal(ret, words ? -ESTALE : 0);
+    if (words && !strstr(err.text, words))
+        fail_msg("\"%s\" does not say \"%s\"", err.text, words);
+    return s;
+}
+
+static void note_place(void *opaque, uint64_t place)
+{
+    uint64_t *places = opaque;
+    *places = *places * 10 + place;
+}
+
+static void resuming_goes_on_with_the_same_campaign_only(void **state)
+{
+    (void)state;
+    struct store_campaign first = {"0.1", 1, "x", "limit=1", "abc", 9, 1, 2, true}, other;
+    struct store_finding died = test_finding("a", VERDICT_DIED, 1), lost = test_finding("b", VERDICT_LOST_COW, 1);
+    struct store_cell cells[] = {test_unsafe_cell("s1", "v2", "ssd", &lost, 1, true), test_cell("s4", "v2", "ssd"),
+                                 test_unsafe_cell("s7", "v2", "ssd", &died, 1, false)};
+    struct store_error err;
+    uint64_t places = 0;
+    test_close(test_store(in_dir("s.db")));
+    first.resume = false;
+    struct store *s = resume(&first, NULL); /* a second campaign: not the one before */
+    first.resume = true;
+    cells[0].place = 1;
+    cells[1].place = 4;
+    cells[2].place = 7;
+    for (int i = 2; i >= 0; i--) /* in another order than their places */
+        test_put(s, cells[i]);
+    test_close(s);
+
+    s = resume(&first, NULL);
+    assert_int_equal(store_each_judged(s, note_place, &places, &err), 0);
+    assert_int_equal(places, 14); /* 1 and 4; who died is judged again */
+    test_put(s, cells[2]);
+    assert_int_equal(summary_of(s).cells, 3);
+    assert_int_equal(store_finish(s, &err), 0);
+    test_close(s);
+    assert_int_equal(ask_sql(in_dir("s.db"), "SELECT count(*) * 10 + sum(finished) FROM campaign"), 21);
+
+    other = first;
+    other.version = "0.2";
+    resume(&other, "the version is '0.1' in the store, '0.2' here");
+    other = first;
+    other.seed = 2;
+    resume(&other, "seed");
+    other = first;
+    other.options = "limit=2";
+    resume(&other, "options");
+    other = first;
+    other.inputs = "abd";
+    resume(&other, "other scenarios");
+    other = first;
+    other.shard = 2;
+    resume(&other, "the shard is '1/2' in the store, '2/2' here");
 }
 
 /* Every connection opened from now on believes its disk ends after a few pages. */
@@ -450,7 +509,7 @@ int main(void)
         cmocka_unit_test(refused_cell_leaves_nothing),
         cmocka_unit_test(big_seed_keeps_its_value),
         cmocka_unit_test_setup_teardown(file_keeps_campaigns_side_by_side, make_dir, remove_dir),
-        cmocka_unit_test_setup_teardown(what_was_not_committed_is_gone_what_was_stays, make_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(what_was_put_outlives_its_process, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(foreign_files_are_refused_and_untouched, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(newer_schema_is_refused, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(older_schema_is_refused, make_dir, remove_dir),
@@ -459,6 +518,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(read_only_places_are_named, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(writable_file_in_read_only_directory_is_named, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(second_writer_is_told, make_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(resuming_goes_on_with_the_same_campaign_only, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(full_disk_is_named, make_dir, remove_dir),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
