@@ -108,6 +108,11 @@ unsigned qed_design_field_values(enum qed_design_field field)
     return value_counts[field];
 }
 
+bool qed_design_field_is_set(enum qed_design_field field)
+{
+    return fields[field].is_set;
+}
+
 const char *qed_design_value_name(enum qed_design_field field, unsigned value, char buf[64])
 {
     const struct field_words *f = &fields[field];

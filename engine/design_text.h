@@ -27,6 +27,8 @@ const char *qed_design_field_name(enum qed_design_field field);
 /* What the field decides, in a sentence. */
 const char *qed_design_field_summary(enum qed_design_field field);
 unsigned qed_design_field_values(enum qed_design_field field);
+/* Is its value a set of words, a bit for each? */
+bool qed_design_field_is_set(enum qed_design_field field);
 /* The word of a value, in buf where it is put together from several; valid as long as buf. */
 const char *qed_design_value_name(enum qed_design_field field, unsigned value, char buf[64]);
 /* QED_FIELD_COUNT when there is none. */

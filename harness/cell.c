@@ -473,18 +473,29 @@ static void free_epochs(struct store_epoch *epochs, size_t count)
     free(epochs);
 }
 
+/* "A7,A10" */
+static void ledger_text(const struct scenario *s, char *buf, size_t size)
+{
+    size_t used = 0;
+    buf[0] = 0;
+    for (unsigned i = 0; i < s->ledger_count; i++)
+        used += (size_t)snprintf(buf + used, size - used, "%s%s", i ? "," : "", s->ledger[i]);
+}
+
 static int put(struct cell *c, struct store *store, bool *unsafe, struct scn_error *err)
 {
     struct cell_rows rows;
     struct store_schedules schedules;
     char *total = bignum_string(&c->coverage.states), *explored = bignum_string(&c->coverage.explored);
-    char classes[160], cut[200], possible[24];
+    char classes[160], cut[200], possible[24], ledger[SCN_LEDGER_MAX * (SCN_CLAIM_MAX + 1)];
     struct store_epoch *epochs = fill_epochs(c);
     char *repro =
         id_format_schedule(c->options->id_scenario, c->design->name, c->disk_model->name, &c->schedule, false, 0, "");
     fill_rows(c, &rows);
     cut_text(c, cut, sizeof(cut));
+    ledger_text(c->scenario, ledger, sizeof(ledger));
     struct store_cell cell = {.scenario = c->options->id_scenario,
+                              .ledger = ledger,
                               .design = c->design->name,
                               .disk = c->disk_model->name,
                               .verdict = rows.count ? "unsafe" : "safe",

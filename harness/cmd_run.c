@@ -55,7 +55,9 @@ static int run_cell(struct campaign *c, const char *verb, const struct scenario 
         return 0;
     }
     c->o.cell.twice = c->cells == 1;
-    for (uint64_t n = c->o.all_schedules ? ID_ALL_SCHEDULES : 1; n <= c->o.schedules; n++) {
+    bool all = c->o.schedules_given ? c->o.all_schedules : s->all_schedules;
+    uint64_t last = c->o.schedules_given || !s->schedules ? c->o.schedules : s->schedules;
+    for (uint64_t n = all ? ID_ALL_SCHEDULES : 1; n <= (all ? ID_ALL_SCHEDULES : last); n++) {
         struct scn_error err;
         bool unsafe = false;
         c->o.cell.schedule = n;

@@ -33,7 +33,9 @@ static const struct argp_option argp_options[] = {
      "complete (default); enumerate: every crash state, one after the other; sample: some of them", 0},
     {"limit", KEY_LIMIT, "N", 0, "Judge at most N states per cell; the output says when it cut", 0},
     {"nested", KEY_NESTED, "N", 0, "Let the power fail again N times while recovery is writing (default 1)", 0},
-    {"schedules", KEY_SCHEDULES, "N", 0, "Try N orders in which concurrent I/O completes; `all': every one there is",
+    {"schedules", KEY_SCHEDULES, "N", 0,
+     "Try N orders in which concurrent I/O completes; `all': every one there is (default: what the scenario says, else "
+     "1)",
      0},
     {"schedule-limit", KEY_SCHEDULE_LIMIT, "N", 0,
      "Of all schedules, run at most N per cell (default 100000); the output says when it cut", 0},
@@ -172,6 +174,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
     case KEY_SCHEDULES:
         o->all_schedules = !strcmp(arg, "all");
         o->schedules = 0;
+        o->schedules_given = true;
         return o->all_schedules ? 0 : parse_count("schedules", arg, 1, &o->schedules, state);
     case KEY_SCHEDULE_LIMIT:
         return parse_count("schedule-limit", arg, 1, &o->cell.schedule_limit, state);

@@ -19,6 +19,7 @@ struct options {
     struct cell_options cell;
     uint64_t schedules; /* 0 if all_schedules */
     bool all_schedules;
+    bool schedules_given; /* else each scenario says how many */
     const char *store;
     const char *output; /* -o */
     bool json, quiet, verbose, dry_run;

@@ -317,8 +317,8 @@ static void expect_finding(struct shrink *x)
     struct scenario *s = x->best;
     s->expects = xreallocarray(s->expects, 1, sizeof(*s->expects));
     s->expect_count = 1;
-    s->expects[0] = (struct scn_expect){
-        .design = x->design, .disk = x->disk, .unsafe = true, .classes = {x->class}, .class_count = 1};
+    s->expects[0] = (struct scn_expect){.unsafe = true, .classes = {x->class}, .class_count = 1};
+    scn_expect_only(&s->expects[0], x->design, x->disk);
 }
 
 int shrink_begin(struct shrink *x, struct scenario *s, struct scn_error *err)

@@ -12,7 +12,7 @@ static const char cells_sql[] =
     "  SELECT scenario, design, disk, schedule, cut, iif(schedules_run IS NULL, NULL, json_object("
     "      'possible', schedules_possible, 'run', schedules_run, 'distinct', schedules_distinct,"
     "      'complete', json(iif(schedules_complete, 'true', 'false')))), json_object("
-    "      'scenario', scenario, 'design', design, 'disk', disk, 'schedule', schedule,"
+    "      'scenario', scenario, 'ledger', json(ledger), 'design', design, 'disk', disk, 'schedule', schedule,"
     "      'verdict', verdict, 'expected', expected, 'complete', json(iif(complete, 'true', 'false')),"
     "      'crash_points', crash_points,"
     "      'states', json_object('total', states_total, 'log2', round(states_log2, 2), 'executions', executions,"

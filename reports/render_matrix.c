@@ -257,6 +257,43 @@ static int print_skipped(struct store *s, FILE *out, struct store_error *err)
     return store_query_end(s, row, rc, err);
 }
 
+/* What each claim's scenarios came to, over all designs and disk models. A3b comes between A3 and A4. */
+static const char ledger_sql[] =
+    "WITH l AS MATERIALIZED (SELECT claim, scenario, verdict, unexpected FROM v_ledger WHERE campaign = ?1), g AS ("
+    "  SELECT claim, count(*) AS cells, sum(verdict = 'safe') AS safe, sum(verdict = 'unsafe') AS unsafe,"
+    "    sum(unexpected) AS bad,"
+    "    (SELECT group_concat(scenario, ' ') FROM ("
+    "      SELECT DISTINCT scenario FROM l m WHERE m.claim = l.claim ORDER BY scenario)) AS names"
+    "  FROM l GROUP BY claim)"
+    " SELECT claim, names, safe, unsafe, bad, max(length(claim)) OVER (), max(length(safe)) OVER (),"
+    "  max(length(unsafe)) OVER () FROM g"
+    " ORDER BY substr(claim, 1, 1), CAST(substr(claim, 2) AS INTEGER), claim";
+
+static int print_ledger(struct store *s, FILE *out, const struct render_options *o, struct store_error *err)
+{
+    sqlite3_stmt *row;
+    int ret = store_query(s, ledger_sql, &row, err);
+    if (ret)
+        return ret;
+    int rc;
+    bool any = false;
+    while ((rc = sqlite3_step(row)) == SQLITE_ROW) {
+        if (!any)
+            fputs("ledger: claim, cells, scenarios (docs/ledger.md)\n", out);
+        any = true;
+        fputs("  ", out);
+        render_padded(out, o, render_text(row, 0), (unsigned)sqlite3_column_int(row, 5) + GAP, RENDER_BOLD);
+        fprintf(out, "%*s safe, %*s unsafe", sqlite3_column_int(row, 6), render_text(row, 2),
+                sqlite3_column_int(row, 7), render_text(row, 3));
+        if (sqlite3_column_int64(row, 4))
+            fprintf(out, ", %s UNEXPECTED", render_text(row, 4));
+        fprintf(out, "  %s\n", render_text(row, 1));
+    }
+    if (any)
+        fputc('\n', out);
+    return store_query_end(s, row, rc, err);
+}
+
 int render_matrix(struct store *s, FILE *out, const struct render_options *o, struct store_error *err)
 {
     int ret = o->quiet ? 0 : print_disks(s, out, o, err);
@@ -264,6 +301,8 @@ int render_matrix(struct store *s, FILE *out, const struct render_options *o, st
         ret = render_cells(s, out, o, err);
         fputc('\n', out);
     }
+    if (!ret && !o->quiet)
+        ret = print_ledger(s, out, o, err);
     if (!ret)
         ret = print_groups(s, out, o, err);
     if (!ret && !o->quiet)

@@ -2,7 +2,7 @@
 -- Only cells and findings are rows; what is finer is counted in columns. No clock: a store is a function of its seed.
 
 PRAGMA application_id = 0x71656463; -- "qedc"
-PRAGMA user_version = 2;
+PRAGMA user_version = 3;
 
 -- One row each time qedcrash judged something into this store. Later campaigns stand beside earlier ones.
 CREATE TABLE campaign (
@@ -68,6 +68,7 @@ CREATE TABLE cell (
     schedules_run      INTEGER,
     schedules_distinct INTEGER,                                    -- that differ in what a power failure can show
     schedules_complete INTEGER CHECK (schedules_complete IN (0, 1)),
+    ledger            TEXT NOT NULL,                               -- the claims it speaks about: 'A7,A10', or ''
     UNIQUE (campaign, scenario, design, disk, schedule),
     CHECK ((verdict = 'skipped') = (skip_reason IS NOT NULL))
 ) STRICT;
@@ -139,8 +140,15 @@ SELECT c.campaign, c.scenario, c.design, c.disk, c.schedule, c.verdict, c.skip_r
         ORDER BY k.rank)), '') AS classes,
     c.crash_points, c.states_total, c.states_log2, c.executions, c.guest_writes, c.image_writes, c.flushes, c.scans,
     c.leaks, c.dirty_after_clean, c.repro, c.schedules_possible, c.schedules_run, c.schedules_distinct,
-    c.schedules_complete, c.states_explored, c.covered_log2, c.distinct_images, c.distinct_at_least, c.id AS cell
+    c.schedules_complete, c.states_explored, c.covered_log2, c.distinct_images, c.distinct_at_least, c.id AS cell,
+    iif(c.ledger = '', '[]', '["' || replace(c.ledger, ',', '","') || '"]') AS ledger -- a JSON array
 FROM cell c;
+
+-- One row per cell and claim of the ledger that its scenario speaks about.
+CREATE VIEW v_ledger AS
+SELECT c.campaign, l.value AS claim, c.scenario, c.design, c.disk, c.schedule, c.verdict, c.expected, c.unexpected,
+    c.classes
+FROM v_cells c, json_each(c.ledger) l;
 
 -- Every epoch, with the cell it belongs to.
 CREATE VIEW v_epochs AS

@@ -28,9 +28,9 @@ static const char *const stmt_sql[STORE_STMT_COUNT] = {
          " expected_classes, as_expected, complete, cut, crash_points, states_total, states_log2, executions,"
          " guest_writes, image_writes, flushes, scans, leaks, dirty_after_clean, repro, schedules_possible,"
          " schedules_run, schedules_distinct, schedules_complete, states_explored, covered_log2, distinct_images,"
-         " distinct_at_least, id)"
+         " distinct_at_least, ledger, id)"
          " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21,"
-         " ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32)"),
+         " ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33)"),
     [STORE_STMT_INSERT_FINDING] =
         ("INSERT INTO finding (cell, seq, id, class, crash_point, guest_sector, expected, found, why, because,"
          " recovery, missing_order, story, survivors, states, guest_cluster)"

@@ -16,7 +16,7 @@ struct store_error {
     char text[320];
 };
 
-#define STORE_SCHEMA_VERSION 2
+#define STORE_SCHEMA_VERSION 3
 
 struct store_campaign {
     const char *version; /* of qedcrash */
@@ -119,6 +119,7 @@ struct store_schedules {
 struct store_cell {
     uint64_t place; /* in the campaign's list of cells, from 1; 0: behind the last one put */
     const char *scenario, *design, *disk;
+    const char *ledger;                      /* the claims the scenario speaks about: "A7,A10"; NULL: none */
     uint64_t schedule;                       /* its number; 0: all of them, or one that has no number */
     const struct store_schedules *schedules; /* NULL: the cell is one schedule */
     const char *verdict;                     /* "safe", "unsafe", or "skipped" */

@@ -130,6 +130,7 @@ static int insert_cell(struct store *s, const struct store_cell *cell, struct st
     bind_text(&b, or_empty(cell->repro));
     bind_schedules(&b, cell->schedules);
     bind_coverage(&b, cell);
+    bind_text(&b, or_empty(cell->ledger));
     if (cell->place)
         bind_number(&b, (uint64_t)s->base + cell->place);
     else

@@ -332,11 +332,75 @@ static int parse_title(struct parser *ps, const struct line_tokens *t)
     return 0;
 }
 
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+/* A1 .. A99, with a small letter where a claim has several parts: A3b. */
+static bool is_claim(const struct token *tok)
+{
+    size_t i = 1;
+
+    if (tok->length < 2 || tok->text[0] < 'A' || tok->text[0] > 'Z' || tok->text[1] == '0')
+        return false;
+    while (i < tok->length && i < 3 && is_digit(tok->text[i]))
+        i++;
+    if (i > 1 && i < tok->length && tok->text[i] >= 'a' && tok->text[i] <= 'z')
+        i++;
+    return i > 1 && i == tok->length;
+}
+
+static int parse_ledger(struct parser *ps, const struct line_tokens *t)
+{
+    struct scenario *s = ps->s;
+    char shown[44];
+
+    if (ps->have_ledger)
+        return fail_twice(ps, &t->word[0], "ledger");
+    ps->have_ledger = true;
+    if (t->count < 2)
+        return scn_parse_fail(ps, t->end_column, "ledger of which claims? expected their numbers, such as A7 A10");
+    for (size_t i = 1; i < t->count; i++) {
+        if (!is_claim(&t->word[i]))
+            return scn_parse_fail(ps, t->word[i].column, "'%s' is no claim; expected a letter and a number, such as A7",
+                                  scn_token_show(&t->word[i], shown, sizeof(shown)));
+        if (s->ledger_count == SCN_LEDGER_MAX)
+            return scn_parse_fail(ps, t->word[i].column, "too many claims; expected at most %d", SCN_LEDGER_MAX);
+        scn_token_word(&t->word[i], s->ledger[s->ledger_count], sizeof(s->ledger[0]));
+        for (unsigned k = 0; k < s->ledger_count; k++) {
+            if (strcmp(s->ledger[k], s->ledger[s->ledger_count]) == 0)
+                return fail_twice(ps, &t->word[i], s->ledger[k]);
+        }
+        s->ledger_count++;
+    }
+    return 0;
+}
+
+static int parse_schedules(struct parser *ps, const struct line_tokens *t)
+{
+    static const char usage[] = "schedules all, or schedules N";
+    char shown[44];
+
+    if (ps->have_schedules)
+        return fail_twice(ps, &t->word[0], "schedules");
+    ps->have_schedules = true;
+    if (t->count < 2)
+        return scn_parse_fail_missing(ps, t, usage);
+    if (scn_token_is(&t->word[1], "all"))
+        ps->s->all_schedules = true;
+    else if (!scn_parse_size(t->word[1].text, t->word[1].length, &ps->s->schedules) || !ps->s->schedules ||
+             ps->s->schedules > UINT32_MAX)
+        return scn_parse_fail(ps, t->word[1].column, "'%s' is no number of schedules; expected 1 or more, or all",
+                              scn_token_show(&t->word[1], shown, sizeof(shown)));
+    return scn_parse_no_more(ps, t, 2, usage);
+}
+
 /* Every word a line may begin with. */
 static const char *const first_words[] = {
-    "title", "image",   "backing",  "prepare", "aio",   "write",  "read",   "flush",
-    "zero",  "discard", "truncate", "wait",    "sleep", "cancel", "inject", "rebase",
-    "close", "open",    "reopen",   "kill",    "crash", "expect", NULL,
+    "title", "image", "backing", "ledger",   "schedules", "prepare", "aio",    "write",  "read",
+    "flush", "zero",  "discard", "truncate", "wait",      "sleep",   "cancel", "inject", "rebase",
+    "close", "open",  "reopen",  "kill",     "crash",     "expect",  NULL,
 };
 
 static int parse_line(struct parser *ps, const struct line_tokens *t)
@@ -350,6 +414,10 @@ static int parse_line(struct parser *ps, const struct line_tokens *t)
         return parse_image(ps, t);
     if (scn_token_is(word, "backing"))
         return parse_backing(ps, t);
+    if (scn_token_is(word, "ledger"))
+        return parse_ledger(ps, t);
+    if (scn_token_is(word, "schedules"))
+        return parse_schedules(ps, t);
     if (scn_token_is(word, "expect"))
         return scn_parse_expect(ps, t);
     if (!scn_parse_is_statement(word))
@@ -563,17 +631,4 @@ void scenario_free(struct scenario *s)
     free(s->stmts);
     free(s->expects);
     free(s);
-}
-
-const struct scn_expect *scenario_expectation(const struct scenario *s, const struct qed_design *design,
-                                              const struct sim_disk_model *disk)
-{
-    for (size_t i = s->expect_count; i > 0; i--) {
-        const struct scn_expect *e = &s->expects[i - 1];
-        bool disk_fits = e->disk ? e->disk == disk : disk->keeps_its_word;
-
-        if (disk_fits && (!e->design || e->design == design))
-            return e;
-    }
-    return NULL;
 }

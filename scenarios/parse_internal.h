@@ -1,7 +1,8 @@
-/* parse_internal.h: what the two halves of the parser share.
+/* parse_internal.h: what the parts of the parser share.
  *
- *   parse.c       bytes -> lines -> tokens; title, image, backing; what must hold for the whole file
- *   parse_stmt.c  one statement or expectation, checked against what came before it
+ *   parse.c         bytes -> lines -> tokens; the header; what must hold for the whole file
+ *   parse_stmt.c    one statement, checked against what came before it
+ *   parse_expect.c  one expectation
  */
 #ifndef SCENARIOS_PARSE_INTERNAL_H
 #define SCENARIOS_PARSE_INTERNAL_H
@@ -11,6 +12,7 @@
 #define SCN_LINE_MAX           1000 /* characters */
 #define SCN_TOKEN_MAX          64   /* words on a line */
 #define SCN_STMTS_MAX          10000
+#define SCN_NAMES_MAX          64           /* designs, disk models, words of a field */
 #define SCN_FLYING_MAX         64           /* aios started and not waited for */
 #define SCN_REQUEST_BYTES_MAX  (64u << 20)  /* one request's data are held in memory */
 #define SCN_BACKING_TAGGED_MAX (256u << 20) /* so are a tagged backing file's */
@@ -40,7 +42,7 @@ struct parser {
     const char *label; /* for messages: path, or a stand-in */
     unsigned line;
     struct scenario *s;
-    bool have_title, have_image, have_backing;
+    bool have_title, have_image, have_backing, have_ledger, have_schedules;
     size_t stmt_cap, expect_cap;
     uint64_t image_bytes_now; /* image size, grown by the truncates so far */
     uint64_t image_bytes_bound;
@@ -48,6 +50,7 @@ struct parser {
     bool crashed, recording; /* past `crash`; past the last prepare */
     struct aio_name *names;  /* of this life */
     size_t name_count, name_cap, flying;
+    const char *words[SCN_NAMES_MAX + 1]; /* near words of a message being made */
     struct scn_error *err;
 };
 
@@ -66,6 +69,12 @@ bool scn_token_option(const struct token *tok, const char *key, struct token *va
 int scn_parse_no_more(struct parser *ps, const struct line_tokens *t, size_t index, const char *usage);
 int scn_parse_size_token(struct parser *ps, const struct token *tok, const char *what, uint64_t *bytes);
 int scn_parse_no_memory(struct parser *ps);
+/* "something is missing after 'x'; expected: USAGE". */
+int scn_parse_fail_missing(struct parser *ps, const struct line_tokens *t, const char *usage);
+/* The named designs' names, NULL-terminated; the parser's. */
+const char *const *scn_parse_design_words(struct parser *ps);
+/* Doubles *array_pointer when it is full. */
+bool scn_parse_grow(void *array_pointer, size_t count, size_t *cap, size_t element_bytes);
 
 /* Words t[0].. are a statement that starts with the operation, `prepare` or `aio`. */
 int scn_parse_statement(struct parser *ps, const struct line_tokens *t);

@@ -1,4 +1,4 @@
-/* parse_stmt.c: one statement, and whether it makes sense after those before it.
+/* parse_stmt.c: one statement (not expect), and whether it makes sense after those before it.
  *
  * What is checked here is what no run could make sense of: a range outside the image, a name never started, a write
  * to a closed image. What may fail at run time (injected errors, an image that recovery cannot open) is part of the
@@ -9,10 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/design_text.h"
 #include "scenarios/parse_internal.h"
 
-/* Doubles *array when it is full. */
-static bool grow(void *array_pointer, size_t count, size_t *cap, size_t element_bytes)
+bool scn_parse_grow(void *array_pointer, size_t count, size_t *cap, size_t element_bytes)
 {
     void **array = array_pointer;
     size_t wanted = *cap ? *cap * 2 : 16;
@@ -97,7 +97,7 @@ static int parse_started(struct parser *ps, const struct token *tok, char name[S
 
 /* ---- operands ---- */
 
-static int fail_missing(struct parser *ps, const struct line_tokens *t, const char *usage)
+int scn_parse_fail_missing(struct parser *ps, const struct line_tokens *t, const char *usage)
 {
     char shown[44];
 
@@ -123,7 +123,7 @@ static int parse_range(struct parser *ps, const struct line_tokens *t, size_t i,
     int ret;
 
     if (t->count < i + 2)
-        return fail_missing(ps, t, usage);
+        return scn_parse_fail_missing(ps, t, usage);
     ret = scn_parse_size_token(ps, &t->word[i], "an offset", &stmt->offset);
     if (!ret)
         ret = check_sectors(ps, &t->word[i], "offset", stmt->offset);
@@ -153,7 +153,7 @@ static int parse_truncate(struct parser *ps, const struct line_tokens *t, size_t
     int ret;
 
     if (t->count < i + 1)
-        return fail_missing(ps, t, scn_op_usage(stmt->op));
+        return scn_parse_fail_missing(ps, t, scn_op_usage(stmt->op));
     ret = scn_parse_size_token(ps, &t->word[i], "the new size", &stmt->length);
     if (!ret)
         ret = check_sectors(ps, &t->word[i], "size", stmt->length);
@@ -174,7 +174,7 @@ static int parse_truncate(struct parser *ps, const struct line_tokens *t, size_t
 static int parse_wait(struct parser *ps, const struct line_tokens *t, struct scn_stmt *stmt)
 {
     if (t->count < 2)
-        return fail_missing(ps, t, scn_op_usage(stmt->op));
+        return scn_parse_fail_missing(ps, t, scn_op_usage(stmt->op));
     if (scn_token_is(&t->word[1], "all")) {
         stmt->wait_all = true;
         land_all(ps);
@@ -199,7 +199,7 @@ static int parse_sleep(struct parser *ps, const struct line_tokens *t, struct sc
     char shown[44];
 
     if (t->count < 2)
-        return fail_missing(ps, t, "sleep DURATION, such as 6s or 250ms");
+        return scn_parse_fail_missing(ps, t, "sleep DURATION, such as 6s or 250ms");
     if (!scn_parse_duration(t->word[1].text, t->word[1].length, &stmt->length))
         return scn_parse_fail(ps, t->word[1].column,
                               "'%s' is no duration; expected a number with its unit: ns, us, ms, s or m",
@@ -257,7 +257,7 @@ static int parse_inject(struct parser *ps, const struct line_tokens *t, struct s
     int ret;
 
     if (t->count < 3)
-        return fail_missing(ps, t, scn_op_usage(stmt->op));
+        return scn_parse_fail_missing(ps, t, scn_op_usage(stmt->op));
     ret = parse_event(ps, &t->word[1], stmt);
     if (ret)
         return ret;
@@ -278,6 +278,35 @@ static int parse_inject(struct parser *ps, const struct line_tokens *t, struct s
     return 0;
 }
 
+/* as=DESIGN: which program opens the image. */
+static int parse_program(struct parser *ps, const struct line_tokens *t, struct scn_stmt *stmt)
+{
+    static const char *const keys[] = {"as=", NULL};
+    struct qed_design_error why;
+    struct qed_design design;
+    struct token value, name;
+    char shown[44];
+
+    if (!scn_token_option(&t->word[2], "as", &value))
+        return scn_parse_fail_unknown(ps, &t->word[2], "option of open", keys);
+    name = value;
+    for (size_t i = 0; i < value.length; i++) {
+        if (value.text[i] == ',') {
+            name.length = i;
+            break;
+        }
+    }
+    if (value.length > SCN_PROGRAM_MAX)
+        return scn_parse_fail(ps, value.column, "the design is too long; expected at most %d characters",
+                              SCN_PROGRAM_MAX);
+    if (!qed_design_find(scn_token_word(&name, shown, sizeof(shown))))
+        return scn_parse_fail_unknown(ps, &name, "design", scn_parse_design_words(ps));
+    scn_token_word(&value, stmt->program, sizeof(stmt->program));
+    if (qed_design_parse(stmt->program, &design, &why))
+        return scn_parse_fail(ps, value.column, "%s", why.text);
+    return scn_parse_no_more(ps, t, 3, scn_op_usage(stmt->op));
+}
+
 static int parse_mode(struct parser *ps, const struct line_tokens *t, struct scn_stmt *stmt)
 {
     static const char *const open_modes[] = {"rw", "ro", "check", NULL};
@@ -285,7 +314,7 @@ static int parse_mode(struct parser *ps, const struct line_tokens *t, struct scn
     bool check_allowed = stmt->op == SCN_OPEN;
 
     if (t->count < 2)
-        return fail_missing(ps, t, scn_op_usage(stmt->op));
+        return scn_parse_fail_missing(ps, t, scn_op_usage(stmt->op));
     if (scn_token_is(&t->word[1], "rw"))
         stmt->mode = SCN_MODE_RW;
     else if (scn_token_is(&t->word[1], "ro"))
@@ -294,6 +323,8 @@ static int parse_mode(struct parser *ps, const struct line_tokens *t, struct scn
         stmt->mode = SCN_MODE_CHECK;
     else
         return scn_parse_fail_unknown(ps, &t->word[1], "mode", check_allowed ? open_modes : reopen_modes);
+    if (stmt->op == SCN_OPEN && t->count > 2)
+        return parse_program(ps, t, stmt);
     return scn_parse_no_more(ps, t, 2, scn_op_usage(stmt->op));
 }
 
@@ -316,14 +347,14 @@ static int parse_operands(struct parser *ps, const struct line_tokens *t, size_t
         return parse_sleep(ps, t, stmt);
     case SCN_CANCEL:
         if (t->count < 2)
-            return fail_missing(ps, t, scn_op_usage(stmt->op));
+            return scn_parse_fail_missing(ps, t, scn_op_usage(stmt->op));
         ret = parse_started(ps, &t->word[1], stmt->name);
         return ret ? ret : scn_parse_no_more(ps, t, 2, scn_op_usage(stmt->op));
     case SCN_INJECT:
         return parse_inject(ps, t, stmt);
     case SCN_REBASE:
         if (t->count < 2)
-            return fail_missing(ps, t, scn_op_usage(stmt->op));
+            return scn_parse_fail_missing(ps, t, scn_op_usage(stmt->op));
         if (!scn_token_is(&t->word[1], "none"))
             return scn_parse_fail_unknown(ps, &t->word[1], "backing file", none);
         return scn_parse_no_more(ps, t, 2, scn_op_usage(stmt->op));
@@ -418,7 +449,7 @@ static int note_effects(struct parser *ps, const struct scn_stmt *stmt)
             return 0;
         }
     }
-    if (!grow(&ps->names, ps->name_count, &ps->name_cap, sizeof(*ps->names)))
+    if (!scn_parse_grow(&ps->names, ps->name_count, &ps->name_cap, sizeof(*ps->names)))
         return scn_parse_no_memory(ps);
     name = &ps->names[ps->name_count++];
     memcpy(name->name, stmt->name, sizeof(name->name));
@@ -454,7 +485,7 @@ static int parse_aio_name(struct parser *ps, const struct line_tokens *t, struct
     char shown[44];
 
     if (t->count < 3)
-        return fail_missing(ps, t, usage);
+        return scn_parse_fail_missing(ps, t, usage);
     if (scn_parse_is_statement(&t->word[1]) || scn_token_is(&t->word[1], "all"))
         return scn_parse_fail(ps, t->word[1].column, "'%s' cannot be a name; expected: %s",
                               scn_token_show(&t->word[1], shown, sizeof(shown)), usage);
@@ -482,7 +513,7 @@ static int parse_op(struct parser *ps, const struct line_tokens *t, size_t i, st
     bool fits;
 
     if (t->count <= i)
-        return fail_missing(ps, t, "prepare write|zero|discard OFFSET LENGTH, or prepare truncate SIZE");
+        return scn_parse_fail_missing(ps, t, "prepare write|zero|discard OFFSET LENGTH, or prepare truncate SIZE");
     fits = find_op(&t->word[i], &stmt->op);
     if (stmt->aio)
         fits = fits && scn_op_is_request(stmt->op);
@@ -521,118 +552,8 @@ int scn_parse_statement(struct parser *ps, const struct line_tokens *t)
     if (ret)
         return ret;
     scn_format_stmt(&stmt, stmt.text, sizeof(stmt.text));
-    if (!grow(&ps->s->stmts, ps->s->stmt_count, &ps->stmt_cap, sizeof(stmt)))
+    if (!scn_parse_grow(&ps->s->stmts, ps->s->stmt_count, &ps->stmt_cap, sizeof(stmt)))
         return scn_parse_no_memory(ps);
     ps->s->stmts[ps->s->stmt_count++] = stmt;
-    return 0;
-}
-
-/* ---- expectations ---- */
-
-static int parse_expect_design(struct parser *ps, const struct token *value, struct scn_expect *expect)
-{
-    const char *words[64];
-    char word[64];
-    size_t n = 0;
-
-    expect->design = qed_design_find(scn_token_word(value, word, sizeof(word)));
-    if (expect->design)
-        return 0;
-    for (; n < qed_design_count && n < 63; n++)
-        words[n] = qed_designs[n].name;
-    words[n] = NULL;
-    return scn_parse_fail_unknown(ps, value, "design", words);
-}
-
-static int parse_expect_disk(struct parser *ps, const struct token *value, struct scn_expect *expect)
-{
-    const char *words[64];
-    char word[64];
-    size_t n = 0;
-
-    expect->disk = sim_disk_model_find(scn_token_word(value, word, sizeof(word)));
-    if (expect->disk)
-        return 0;
-    for (; n < sim_disk_model_count && n < 63; n++)
-        words[n] = sim_disk_models[n].name;
-    words[n] = NULL;
-    return scn_parse_fail_unknown(ps, value, "disk", words);
-}
-
-static int parse_expect_class(struct parser *ps, const struct token *tok, struct scn_expect *expect)
-{
-    const char *words[VERDICT_CLASS_COUNT + 1];
-    char word[64];
-    enum verdict_class class = verdict_class_parse(scn_token_word(tok, word, sizeof(word)));
-    size_t n = 0;
-
-    if (class == VERDICT_OK || class == VERDICT_CLASS_COUNT) {
-        for (int c = VERDICT_OK + 1; c < VERDICT_CLASS_COUNT; c++)
-            words[n++] = verdict_class_name((enum verdict_class)c);
-        words[n] = NULL;
-        return scn_parse_fail_unknown(ps, tok, "class", words);
-    }
-    for (unsigned i = 0; i < expect->class_count; i++) {
-        if (expect->classes[i] == class)
-            return scn_parse_fail(ps, tok->column, "%s is given twice; expected it once", verdict_class_name(class));
-    }
-    expect->classes[expect->class_count++] = class;
-    return 0;
-}
-
-/* design= and disk= in any order; *next is the word after them. */
-static int parse_expect_pair(struct parser *ps, const struct line_tokens *t, struct scn_expect *expect, size_t *next)
-{
-    size_t i = 1;
-
-    for (; i < t->count; i++) {
-        const struct token *tok = &t->word[i];
-        struct token value;
-        int ret;
-
-        if (scn_token_option(tok, "design", &value)) {
-            if (expect->design)
-                return scn_parse_fail(ps, tok->column, "design= is given twice; expected it once");
-            ret = parse_expect_design(ps, &value, expect);
-        } else if (scn_token_option(tok, "disk", &value)) {
-            if (expect->disk)
-                return scn_parse_fail(ps, tok->column, "disk= is given twice; expected it once");
-            ret = parse_expect_disk(ps, &value, expect);
-        } else {
-            break;
-        }
-        if (ret)
-            return ret;
-    }
-    *next = i;
-    return 0;
-}
-
-int scn_parse_expect(struct parser *ps, const struct line_tokens *t)
-{
-    static const char usage[] = "expect [design=NAME] [disk=NAME] safe, or ... unsafe [CLASS...]";
-    static const char *const verdicts[] = {"safe", "unsafe", "design=", "disk=", NULL};
-    struct scn_expect expect = {.line = ps->line};
-    size_t i = 1;
-    int ret = parse_expect_pair(ps, t, &expect, &i);
-
-    if (ret)
-        return ret;
-    if (i == t->count)
-        return fail_missing(ps, t, usage);
-    if (scn_token_is(&t->word[i], "unsafe"))
-        expect.unsafe = true;
-    else if (!scn_token_is(&t->word[i], "safe"))
-        return scn_parse_fail_unknown(ps, &t->word[i], "verdict", verdicts);
-    i++;
-    if (!expect.unsafe)
-        ret = scn_parse_no_more(ps, t, i, usage);
-    for (; !ret && i < t->count; i++)
-        ret = parse_expect_class(ps, &t->word[i], &expect);
-    if (ret)
-        return ret;
-    if (!grow(&ps->s->expects, ps->s->expect_count, &ps->expect_cap, sizeof(expect)))
-        return scn_parse_no_memory(ps);
-    ps->s->expects[ps->s->expect_count++] = expect;
     return 0;
 }

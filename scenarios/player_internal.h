@@ -30,8 +30,9 @@ struct player_req {
 struct player {
     struct player_env env;
     struct qed *image;
-    bool started; /* the first open has been tried */
-    bool lost;    /* the image could not be opened: its statements are skipped */
+    struct qed_design program; /* what opened it, where that is not env.design */
+    bool started;              /* the first open has been tried */
+    bool lost;                 /* the image could not be opened: its statements are skipped */
     bool stuck;
     bool rebased;           /* and not closed since: the chain is as it was */
     uint32_t rebase_handle; /* the promise's */

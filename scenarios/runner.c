@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "engine/design_text.h"
 #include "scenarios/player_internal.h"
 #include "simdisk/xalloc.h"
 
@@ -51,10 +52,21 @@ static void find_unopenable(struct player *p, const char *text, const struct qed
     snprintf(f->why, sizeof(f->why), "%.180s", err->text[0] ? err->text : "it gave no reason");
 }
 
+/* The program that an open names: another one than that under test, so nobody asks what it was asked. */
+static const struct qed_design *program_of(struct player *p, const struct scn_stmt *stmt)
+{
+    if (!stmt || !stmt->program[0])
+        return p->env.design;
+    int ret = qed_design_parse(stmt->program, &p->program, NULL);
+    assert(ret == 0); /* the parser of the scenario has tried it */
+    (void)ret;
+    return &p->program;
+}
+
 static void open_image(struct player *p, const char *text, enum scn_mode mode, const struct scn_stmt *stmt)
 {
     struct qed_open_options options = {
-        .design = p->env.design,
+        .design = program_of(p, stmt),
         .read_only = mode == SCN_MODE_RO,
         .check_mode = mode == SCN_MODE_CHECK,
         .backing_host = &p->env.backing->host,

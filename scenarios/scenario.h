@@ -36,17 +36,21 @@ enum scn_op {
 
 enum scn_mode { SCN_MODE_RW, SCN_MODE_RO, SCN_MODE_CHECK };
 
-#define SCN_NAME_MAX 31
-#define SCN_WAIT_MAX 16
+#define SCN_NAME_MAX    31
+#define SCN_WAIT_MAX    16
+#define SCN_PROGRAM_MAX 119
+#define SCN_LEDGER_MAX  16
+#define SCN_CLAIM_MAX   4 /* "A12b" */
 
 struct scn_stmt {
     enum scn_op op;
-    unsigned line;               /* in the file, from 1 */
-    bool prepare;                /* done, flushed and closed before recording starts */
-    bool aio;                    /* starts, does not wait */
-    char name[SCN_NAME_MAX + 1]; /* aio, cancel */
-    uint64_t offset, length;     /* bytes; truncate: length; sleep: length in nanoseconds */
-    enum scn_mode mode;          /* open, reopen */
+    unsigned line;                     /* in the file, from 1 */
+    bool prepare;                      /* done, flushed and closed before recording starts */
+    bool aio;                          /* starts, does not wait */
+    char name[SCN_NAME_MAX + 1];       /* aio, cancel */
+    uint64_t offset, length;           /* bytes; truncate: length; sleep: length in nanoseconds */
+    enum scn_mode mode;                /* open, reopen */
+    char program[SCN_PROGRAM_MAX + 1]; /* open as=DESIGN; "": the design under test */
     bool wait_all;
     char wait_names[SCN_WAIT_MAX][SCN_NAME_MAX + 1];
     unsigned wait_count;
@@ -57,11 +61,12 @@ struct scn_stmt {
     char text[96]; /* the statement as canonical text, for stories */
 };
 
-/* `expect design=v2 disk=ssd unsafe lost-cow`: design and disk NULL mean all (disks: all that keep their word). */
+/* `expect data_flush=never|cow disk=ssd unsafe lost-cow`: which designs and disks it speaks of, and what it says. */
 struct scn_expect {
     unsigned line;
-    const struct qed_design *design;
-    const struct sim_disk_model *disk;
+    uint64_t designs;             /* bit i: qed_designs[i], unchanged; 0: whatever its name */
+    struct qed_design_box fields; /* all ones where a field is not named */
+    uint64_t disks;               /* bit i: sim_disk_models[i]; 0: all that keep their word */
     bool unsafe;
     enum verdict_class classes[VERDICT_CLASS_COUNT]; /* unsafe: the classes named, may be none */
     unsigned class_count;
@@ -77,7 +82,11 @@ struct scenario {
     uint32_t cluster_bytes;  /* cluster=, default 64K */
     uint32_t table_clusters; /* table=, default 4 */
     enum scn_backing_kind backing;
-    uint64_t backing_bytes; /* default: image_bytes */
+    uint64_t backing_bytes;                         /* default: image_bytes */
+    char ledger[SCN_LEDGER_MAX][SCN_CLAIM_MAX + 1]; /* the claims it speaks about (docs/ledger.md) */
+    unsigned ledger_count;
+    bool all_schedules;
+    uint64_t schedules; /* how many to try unless told otherwise; 0: nothing said, or all_schedules */
     struct scn_stmt *stmts;
     size_t stmt_count;
     struct scn_expect *expects;
@@ -100,6 +109,12 @@ void scenario_print(const struct scenario *s, FILE *out);
 /* The last expectation that fits the pair, or NULL. */
 const struct scn_expect *scenario_expectation(const struct scenario *s, const struct qed_design *design,
                                               const struct sim_disk_model *disk);
+
+/* Every design and disk model that keeps its word. */
+void scn_expect_init(struct scn_expect *e);
+/* From now on it speaks of this design and this disk model only (designs without a name: of those that have all its
+ * values, and at least the words of its clear_on). */
+void scn_expect_only(struct scn_expect *e, const struct qed_design *design, const struct sim_disk_model *disk);
 
 /* "4K", "1M", "512", "0x200" -> bytes. false if it is no size. For the command line too. */
 bool scn_parse_size(const char *text, size_t length, uint64_t *bytes);

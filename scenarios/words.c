@@ -25,7 +25,7 @@ static const struct op_info op_infos[SCN_OP_COUNT] = {
     [SCN_INJECT] = {"inject", "inject EVENT ERRNO [once|always] [after=N]", false},
     [SCN_REBASE] = {"rebase", "rebase none", false},
     [SCN_CLOSE] = {"close", "close", false},
-    [SCN_OPEN] = {"open", "open rw|ro|check", false},
+    [SCN_OPEN] = {"open", "open rw|ro|check [as=DESIGN]", false},
     [SCN_REOPEN] = {"reopen", "reopen rw|ro", false},
     [SCN_KILL] = {"kill", "kill", false},
     [SCN_CRASH] = {"crash", "crash", false},
@@ -284,6 +284,8 @@ static void add_operands(struct line *l, const struct scn_stmt *stmt)
     case SCN_OPEN:
     case SCN_REOPEN:
         add(l, " %s", scn_mode_word(stmt->mode));
+        if (stmt->program[0])
+            add(l, " as=%s", stmt->program);
         break;
     case SCN_FLUSH:
     case SCN_CLOSE:

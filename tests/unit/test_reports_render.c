@@ -38,7 +38,8 @@ static void expect_last_line(struct store *s, enum test_view view, struct render
 
 #define COW_PARTIAL_JSON                                                                                               \
     "{\"qedcrash\":\"0.1-test\",\"seed\":1,\"cells\":["                                                                \
-    "{\"scenario\":\"cow-partial\",\"design\":\"v2\",\"disk\":\"ssd\",\"schedule\":1,\"verdict\":\"unsafe\","          \
+    "{\"scenario\":\"cow-partial\",\"ledger\":[\"A7\",\"A10\"],\"design\":\"v2\",\"disk\":\"ssd\",\"schedule\":1,"     \
+    "\"verdict\":\"unsafe\","                                                                                          \
     "\"expected\":\"unsafe\",\"complete\":true,\"crash_points\":14,"                                                   \
     "\"states\":{\"total\":\"73728\",\"log2\":16.17,\"executions\":311,\"explored\":\"73728\",\"covered_log2\":0.0,"   \
     "\"distinct\":null},\"epochs\":[],\"findings\":["                                                                  \
@@ -53,7 +54,7 @@ static void expect_last_line(struct store *s, enum test_view view, struct render
     "\"missing_order\":\"cow_write before l2_update\",\"survivors\":1,\"states\":40}],"                                \
     "\"cost\":{\"guest_writes\":3,\"image_writes\":9,\"flushes\":2,\"scans\":0},\"leaks\":0,"                          \
     "\"dirty_after_clean\":0},"                                                                                        \
-    "{\"scenario\":\"grow\",\"design\":\"v2\",\"disk\":\"ssd\",\"schedule\":1,\"verdict\":\"safe\","                   \
+    "{\"scenario\":\"grow\",\"ledger\":[],\"design\":\"v2\",\"disk\":\"ssd\",\"schedule\":1,\"verdict\":\"safe\","     \
     "\"expected\":null,\"complete\":false,\"crash_points\":14,"                                                        \
     "\"states\":{\"total\":\"73728\",\"log2\":16.17,\"executions\":311,\"explored\":\"73728\",\"covered_log2\":0.0,"   \
     "\"distinct\":null},\"epochs\":[],\"findings\":[],"                                                                \
@@ -70,7 +71,9 @@ static void put_cow_partial(struct store *s, const struct store_finding *f)
     cell.complete = false;
     cell.cut = "limit of 10 states";
     test_put(s, cell);
-    test_put(s, test_unsafe_cell("cow-partial", "v2", "ssd", f, 3, true));
+    cell = test_unsafe_cell("cow-partial", "v2", "ssd", f, 3, true);
+    cell.ledger = "A7,A10";
+    test_put(s, cell);
     cell = test_cell("grow", "v2", "hostdev");
     cell.verdict = "skipped";
     cell.skip_reason = "a fixed device";
@@ -215,6 +218,30 @@ static void matrix_as_a_person_sees_it(void **state)
                 " canaries 3 of 3 caught\n"
                 "2^18.17 crash states, all of them explored, 1244 executions\n"
                 "repro: qedcrash repro 'longer-id'\n");
+    test_close(s);
+}
+
+static void matrix_sums_up_the_ledger(void **state)
+{
+    (void)state;
+    struct store_finding f = test_finding("id", VERDICT_LOST_COW, 12);
+    struct store *s = test_store(NULL);
+    struct store_cell cell = test_cell("grow", "v1", "ssd");
+    cell.ledger = "A3b,A10";
+    test_put(s, cell);
+    cell.design = "v2";
+    test_put(s, cell);
+    cell = test_unsafe_cell("cow-partial", "v1", "ssd", &f, 1, false);
+    cell.ledger = "A4,A10,A3";
+    test_put(s, cell);
+    test_put(s, test_cell("silent", "v1", "ssd"));
+    expect_contains(s, TEST_MATRIX, plain,
+                    "\nledger: claim, cells, scenarios (docs/ledger.md)\n"
+                    "  A3   0 safe, 1 unsafe, 1 UNEXPECTED  cow-partial\n"
+                    "  A3b  2 safe, 0 unsafe  grow\n"
+                    "  A4   0 safe, 1 unsafe, 1 UNEXPECTED  cow-partial\n"
+                    "  A10  2 safe, 1 unsafe, 1 UNEXPECTED  cow-partial grow\n"
+                    "\n");
     test_close(s);
 }
 
@@ -402,6 +429,7 @@ int main(void)
         cmocka_unit_test(run_repeats_no_story),
         cmocka_unit_test(safe_where_unsafe_was_expected_is_unexpected),
         cmocka_unit_test(matrix_as_a_person_sees_it),
+        cmocka_unit_test(matrix_sums_up_the_ledger),
         cmocka_unit_test(quiet_and_verbose),
         cmocka_unit_test(missed_canary_is_loud),
         cmocka_unit_test(lines_fit_the_terminal),

@@ -83,6 +83,21 @@ static int64_t ask_sql(const char *path, const char *sql)
     return answer;
 }
 
+static void ledger_has_a_row_per_claim(void **state)
+{
+    (void)state;
+    struct store *s = test_store(in_dir("l.db"));
+    struct store_cell cell = test_cell("grow", "v1", "ssd");
+    cell.ledger = "A3b,A10";
+    test_put(s, cell);
+    test_put(s, test_cell("silent", "v1", "ssd"));
+    test_close(s);
+    assert_int_equal(ask_sql(in_dir("l.db"), "SELECT count(*) FROM v_ledger"), 2);
+    assert_int_equal(ask_sql(in_dir("l.db"), "SELECT count(*) FROM v_ledger WHERE claim = 'A3b' AND scenario = 'grow'"
+                                             " AND verdict = 'safe' AND NOT unexpected AND classes = ''"),
+                     1);
+}
+
 static void sums_add_up(void **state)
 {
     (void)state;
@@ -271,6 +286,8 @@ static void newer_schema_is_refused(void **state)
 {
     (void)state;
     test_close(test_store(in_dir("s.db")));
+    run_sql(in_dir("s.db"), "PRAGMA user_version = 1");
+    expect_refusal(in_dir("s.db"), false, -ENOTSUP, "made by an older qedcrash");
     run_sql(in_dir("s.db"), "PRAGMA user_version = 99");
     expect_refusal(in_dir("s.db"), false, -ENOTSUP, "newer qedcrash");
     expect_refusal(in_dir("s.db"), true, -ENOTSUP, "newer qedcrash");
@@ -504,6 +521,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sums_add_up),
+        cmocka_unit_test_setup_teardown(ledger_has_a_row_per_claim, make_dir, remove_dir),
         cmocka_unit_test(same_cell_again_replaces),
         cmocka_unit_test(every_class_is_known),
         cmocka_unit_test(refused_cell_leaves_nothing),

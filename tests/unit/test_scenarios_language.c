@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "engine/design_text.h"
 #include "scenarios/scenario.h"
 #include "scenarios/words.h"
 #include "simdisk/sim_loop.h"
@@ -71,6 +72,10 @@ static void assert_scenario_equal(const struct scenario *a, const struct scenari
     assert_int_equal(a->stmt_count, b->stmt_count);
     for (size_t i = 0; i < a->stmt_count; i++)
         assert_stmt_equal(&a->stmts[i], &b->stmts[i]);
+    assert_int_equal(a->ledger_count, b->ledger_count);
+    assert_memory_equal(a->ledger, b->ledger, sizeof(a->ledger));
+    assert_int_equal(a->all_schedules, b->all_schedules);
+    assert_int_equal(a->schedules, b->schedules);
     assert_int_equal(a->expect_count, b->expect_count);
     for (size_t i = 0; i < a->expect_count; i++) {
         struct scn_expect x = a->expects[i], y = b->expects[i];
@@ -157,7 +162,7 @@ static void test_contract(void **state)
     assert_int_equal(s->expect_count, 2);
     assert_true(s->expects[0].unsafe);
     assert_int_equal(s->expects[0].classes[0], VERDICT_LOST_COW);
-    assert_null(s->expects[1].disk);
+    assert_int_equal(s->expects[1].disks, 0);
     text = print_to_string(s);
     assert_non_null(strstr(text, "\ninject l2_update EIO once\n"));
     assert_non_null(strstr(text, "\naio b write 9K 512\n"));
@@ -249,8 +254,31 @@ static void test_words(void **state)
     expect_error(IMAGE "expect design=v2 unsaef\n", "t.scn:2:18: unknown verdict 'unsaef'; did you mean 'unsafe'?");
     expect_error(IMAGE "expect unsafe lost-cwo\n", "t.scn:2:15: unknown class 'lost-cwo'; did you mean 'lost-cow'?");
     expect_error(IMAGE "expect safe lost-cow\n",
-                 "t.scn:2:13: unexpected 'lost-cow'; expected the end of the line (expect [design=NAME] [disk=NAME] "
-                 "safe, or ... unsafe [CLASS...])");
+                 "t.scn:2:13: unexpected 'lost-cow'; expected the end of the line (expect [design=NAME] "
+                 "[FIELD=VALUE...] [disk=NAME] safe, or ... unsafe [CLASS...])");
+    expect_error(IMAGE "expect data_fulsh=never safe\n",
+                 "t.scn:2:8: unknown field of a design 'data_fulsh'; did you mean 'data_flush'?");
+    expect_error(IMAGE "expect data_flush=never|cwo safe\n",
+                 "t.scn:2:25: unknown value of data_flush 'cwo'; did you mean 'cow'?");
+    expect_error(IMAGE "expect clear_on=close|tmier safe\n",
+                 "t.scn:2:23: unknown value of clear_on 'tmier'; did you mean 'timer'?");
+    expect_error(IMAGE "expect tail=round-up| safe\n",
+                 "t.scn:2:22: unknown value of tail ''; expected round-down, truncate or round-up");
+    expect_error(IMAGE "expect design=v2|cowflush safe\n",
+                 "t.scn:2:18: unknown design 'cowflush'; did you mean 'cow-flush'?");
+    expect_error(IMAGE "expect disk=ssd|sdd safe\n", "t.scn:2:17: unknown disk 'sdd'; did you mean 'ssd'?");
+    expect_error(IMAGE "expect lock= safe\n", "t.scn:2:13: no value after '='; expected one or more, separated by |");
+    expect_error(IMAGE "ledger\n", "t.scn:2:7: ledger of which claims? expected their numbers, such as A7 A10");
+    expect_error(IMAGE "ledger A7 7\n", "t.scn:2:11: '7' is no claim; expected a letter and a number, such as A7");
+    expect_error(IMAGE "ledger A100\n", "t.scn:2:8: 'A100' is no claim; expected a letter and a number, such as A7");
+    expect_error(IMAGE "ledger A7 A7\n", "t.scn:2:11: A7 is given twice; expected it once");
+    expect_error(IMAGE "schedules every\n",
+                 "t.scn:2:11: 'every' is no number of schedules; expected 1 or more, or all");
+    expect_error(IMAGE "schedules 0\n", "t.scn:2:11: '0' is no number of schedules; expected 1 or more, or all");
+    expect_error(IMAGE "open rw as=cowflush\n", "t.scn:2:12: unknown design 'cowflush'; did you mean 'cow-flush'?");
+    expect_error(IMAGE "open rw as=v2,lokc=none\n",
+                 "t.scn:2:12: a design has no field 'lokc'; `qedcrash designs --fields' lists them");
+    expect_error(IMAGE "open rw v2\n", "t.scn:2:9: unknown option of open 'v2'; expected as=");
     expect_error(IMAGE "flush now\n", "t.scn:2:7: unexpected 'now'; expected the end of the line (flush)");
     expect_error(IMAGE "write 512\n", "t.scn:2:10: something is missing after '512'; expected: write OFFSET LENGTH");
 }
@@ -322,6 +350,9 @@ static void test_places(void **state)
     expect_error(IMAGE "crash\nkill\n",
                  "t.scn:3:1: 'kill' after crash; expected it before: a second life has no such statement");
     expect_error(IMAGE "expect design=v2 design=v2 safe\n", "t.scn:2:18: design= is given twice; expected it once");
+    expect_error(IMAGE "expect lock=none lock=gate safe\n", "t.scn:2:18: lock= is given twice; expected it once");
+    expect_error(IMAGE "ledger A1\nledger A2\n", "t.scn:3:1: ledger is given twice; expected it once");
+    expect_error(IMAGE "schedules 2\nschedules all\n", "t.scn:3:1: schedules is given twice; expected it once");
     /* A second life starts with the image open, or opens it itself. */
     scenario_free(parse_ok(IMAGE "close\ncrash\nwrite 0 512\nclose\nopen ro\nread 0 512\n"));
     scenario_free(parse_ok(IMAGE "crash\nopen rw\nwrite 0 512\n"));
@@ -348,8 +379,8 @@ static void test_no_text(void **state)
     expect_error(line, "t.scn:1:1001: the line is too long; expected at most 1000 characters");
     line[900] = '\0';
     expect_error(line, "t.scn:1:1: unknown word 'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx...'; expected title, image, "
-                       "backing, prepare, aio, write, read, flush, zero, discard, truncate, wait, sleep, cancel, "
-                       "inject, rebase, close, open, reopen, kill, ...");
+                       "backing, ledger, schedules, prepare, aio, write, read, flush, zero, discard, truncate, wait, "
+                       "sleep, cancel, inject, rebase, close, ...");
     for (size_t i = 0; i < 900; i += 2)
         line[i] = ' ';
     expect_error(line, "t.scn:1:130: too many words; expected at most 64 on a line");
@@ -460,7 +491,7 @@ static void test_manual(void **state)
         block[0] = '\0';
     }
     fclose(f);
-    assert_int_equal(count, 4);
+    assert_int_equal(count, 5);
 }
 
 static void test_expectation(void **state)
@@ -476,6 +507,112 @@ static void test_expectation(void **state)
     assert_int_equal(scenario_expectation(s, v2, sim_disk_model_find("liar"))->line, 5);
     s->expect_count = 3;
     assert_null(scenario_expectation(s, v2, sim_disk_model_find("liar")));
+    scenario_free(s);
+}
+
+static unsigned line_for(const struct scenario *s, const char *design, const char *disk)
+{
+    struct qed_design d;
+    const struct scn_expect *e;
+
+    assert_int_equal(qed_design_parse(design, &d, NULL), 0);
+    e = scenario_expectation(s, &d, sim_disk_model_find(disk));
+    return e ? e->line : 0;
+}
+
+/* What a design does decides, whatever it is called. */
+static void test_expectation_by_field(void **state)
+{
+    struct scenario *s = parse_ok(IMAGE "expect safe\nexpect data_flush=never|cow need_check=off unsafe\n"
+                                        "expect clear_on=timer disk=ssd|own-length unsafe corrupt\n"
+                                        "expect clear_on=never disk=ordered unsafe\n"
+                                        "expect design=v2|upstream disk=hostdev unsafe disclosure\n");
+    (void)state;
+
+    assert_int_equal(line_for(s, "careful", "ssd"), 2);
+    assert_int_equal(line_for(s, "careful,data_flush=never", "ssd"), 2);
+    assert_int_equal(line_for(s, "careful,data_flush=never,need_check=off", "ssd"), 3);
+    assert_int_equal(line_for(s, "careful,data_flush=reuse,need_check=off", "ssd"), 2);
+    assert_int_equal(line_for(s, "upstream", "ssd"), 4);
+    assert_int_equal(line_for(s, "careful,clear_on=close+timer", "own-length"), 4);
+    assert_int_equal(line_for(s, "careful,clear_on=close+timer", "ordered"), 2);
+    assert_int_equal(line_for(s, "careful,clear_on=never", "ordered"), 5);
+    assert_int_equal(line_for(s, "v2", "hostdev"), 6);
+    assert_int_equal(line_for(s, "upstream", "hostdev"), 6);
+    /* A changed v2 is not v2 any more, even where the change is none. */
+    assert_int_equal(line_for(s, "v2,l1_flush=off", "hostdev"), 3);
+    assert_int_equal(line_for(s, "v2", "liar"), 0);
+    assert_round_trip(s);
+    scenario_free(s);
+}
+
+/* A set of words: one of them is enough, joined by + all of them are. */
+static void test_expectation_of_a_set(void **state)
+{
+    struct scenario *s = parse_ok(IMAGE "expect clear_on=close+timer|guest-flush|never safe\n");
+    char *text = print_to_string(s);
+    (void)state;
+
+    assert_non_null(strstr(text, "expect clear_on=never|guest-flush|close+timer safe\n"));
+    free(text);
+    assert_int_equal(line_for(s, "careful,clear_on=close", "ssd"), 0);
+    assert_int_equal(line_for(s, "careful,clear_on=timer", "ssd"), 0);
+    assert_int_equal(line_for(s, "careful,clear_on=never", "ssd"), 2);
+    assert_int_equal(line_for(s, "careful,clear_on=close+l1-update+timer", "ssd"), 2);
+    assert_int_equal(line_for(s, "careful,clear_on=guest-flush", "ssd"), 2);
+    assert_round_trip(s);
+    scenario_free(s);
+}
+
+/* What shrink writes down: this design, and none that differs where it matters. */
+static void test_expect_only(void **state)
+{
+    struct scenario *s = parse_ok(IMAGE "expect unsafe corrupt\n");
+    struct qed_design d;
+    (void)state;
+
+    scn_expect_only(&s->expects[0], qed_design_find("v2"), sim_disk_model_find("ssd"));
+    assert_int_equal(line_for(s, "v2", "ssd"), 2);
+    assert_int_equal(line_for(s, "v2", "ordered"), 0);
+    assert_int_equal(line_for(s, "cow-flush", "ssd"), 0);
+    assert_round_trip(s);
+    assert_int_equal(qed_design_parse("upstream,l1_flush=off", &d, NULL), 0);
+    scn_expect_only(&s->expects[0], &d, sim_disk_model_find("ssd"));
+    assert_int_equal(line_for(s, "upstream,l1_flush=off", "ssd"), 2);
+    assert_int_equal(line_for(s, "upstream", "ssd"), 0);
+    assert_int_equal(line_for(s, "upstream,l1_flush=off,reuse=at-once", "ssd"), 0);
+    assert_round_trip(s);
+    scenario_free(s);
+}
+
+static void test_header(void **state)
+{
+    struct scenario *s = parse_ok(IMAGE "ledger A7 A10 A3b B12\nschedules all\n");
+    (void)state;
+
+    assert_int_equal(s->ledger_count, 4);
+    assert_string_equal(s->ledger[2], "A3b");
+    assert_true(s->all_schedules);
+    assert_round_trip(s);
+    scenario_free(s);
+    s = parse_ok(IMAGE "schedules 20\n");
+    assert_false(s->all_schedules);
+    assert_int_equal(s->schedules, 20);
+    assert_round_trip(s);
+    scenario_free(s);
+}
+
+static void test_program(void **state)
+{
+    struct scenario *s = parse_ok(IMAGE "open rw as=v2\nclose\nopen check as=upstream,reuse=at-once,lock=none\n"
+                                        "close\nopen rw\ncrash\nopen ro as=careful\n");
+    (void)state;
+
+    assert_string_equal(s->stmts[0].program, "v2");
+    assert_string_equal(s->stmts[2].program, "upstream,reuse=at-once,lock=none");
+    assert_string_equal(s->stmts[4].program, "");
+    assert_string_equal(s->stmts[6].text, "open ro as=careful");
+    assert_round_trip(s);
     scenario_free(s);
 }
 
@@ -568,14 +705,27 @@ static void test_nearest(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_contract),    cmocka_unit_test(test_defaults_and_spellings),
-        cmocka_unit_test(test_names),       cmocka_unit_test(test_words),
-        cmocka_unit_test(test_numbers),     cmocka_unit_test(test_growth),
-        cmocka_unit_test(test_places),      cmocka_unit_test(test_no_text),
-        cmocka_unit_test(test_long_path),   cmocka_unit_test(test_load),
-        cmocka_unit_test(test_library),     cmocka_unit_test(test_manual),
-        cmocka_unit_test(test_expectation), cmocka_unit_test(test_random_round_trip),
-        cmocka_unit_test(test_mutations),   cmocka_unit_test(test_sizes),
+        cmocka_unit_test(test_contract),
+        cmocka_unit_test(test_defaults_and_spellings),
+        cmocka_unit_test(test_names),
+        cmocka_unit_test(test_words),
+        cmocka_unit_test(test_numbers),
+        cmocka_unit_test(test_growth),
+        cmocka_unit_test(test_places),
+        cmocka_unit_test(test_no_text),
+        cmocka_unit_test(test_long_path),
+        cmocka_unit_test(test_load),
+        cmocka_unit_test(test_library),
+        cmocka_unit_test(test_manual),
+        cmocka_unit_test(test_expectation),
+        cmocka_unit_test(test_expectation_by_field),
+        cmocka_unit_test(test_expectation_of_a_set),
+        cmocka_unit_test(test_expect_only),
+        cmocka_unit_test(test_header),
+        cmocka_unit_test(test_program),
+        cmocka_unit_test(test_random_round_trip),
+        cmocka_unit_test(test_mutations),
+        cmocka_unit_test(test_sizes),
         cmocka_unit_test(test_nearest),
     };
 

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "engine/design_text.h"
 #include "scenarios/scenario.h"
 #include "scenarios/words.h"
 #include "simdisk/sim_loop.h"
@@ -88,7 +89,7 @@ static void random_statement(struct random_text *r)
         if (scn_random_below(&r->rng, 2)) {
             fprintf(r->f, "rebase none");
         } else {
-            fprintf(r->f, "close\nopen ro");
+            fprintf(r->f, "close\nopen ro%s", scn_random_below(&r->rng, 3) ? "" : " as=v2,lock=none");
             memset(r->flying, 0, sizeof(r->flying));
         }
         if (scn_random_below(&r->rng, 4) == 0)
@@ -101,12 +102,28 @@ static void random_statement(struct random_text *r)
     fprintf(r->f, "%s\n", scn_random_below(&r->rng, 4) ? "" : " # why");
 }
 
+static void random_field(struct random_text *r)
+{
+    enum qed_design_field field = (enum qed_design_field)scn_random_below(&r->rng, QED_FIELD_COUNT);
+    char word[64];
+
+    fprintf(r->f, "%s=", qed_design_field_name(field));
+    for (uint64_t n = scn_random_below(&r->rng, 3); n > 0; n--)
+        fprintf(
+            r->f, "%s|",
+            qed_design_value_name(field, (unsigned)scn_random_below(&r->rng, qed_design_field_values(field)), word));
+    fprintf(r->f, "%s ",
+            qed_design_value_name(field, (unsigned)scn_random_below(&r->rng, qed_design_field_values(field)), word));
+}
+
 static void random_expect(struct random_text *r)
 {
     if (scn_random_below(&r->rng, 2))
         fprintf(r->f, "expect design=%s ", qed_designs[scn_random_below(&r->rng, qed_design_count)].name);
     else
         fprintf(r->f, "expect ");
+    if (scn_random_below(&r->rng, 2))
+        random_field(r);
     if (scn_random_below(&r->rng, 2))
         fprintf(r->f, "disk=%s ", sim_disk_models[scn_random_below(&r->rng, sim_disk_model_count)].name);
     if (scn_random_below(&r->rng, 2))
