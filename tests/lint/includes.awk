@@ -7,7 +7,7 @@ BEGIN {
     may["engine"] = ""
     may["simdisk"] = "engine/blockdev.h"
     may["oracle"] = "engine/blockdev.h engine/qed_format.h"
-    may["scenarios"] = "engine/qed.h engine/qed_design.h engine/qed_format.h engine/blockdev.h simdisk/ oracle/"
+    may["scenarios"] = "engine/qed.h engine/qed_design.h engine/design_text.h engine/qed_format.h engine/blockdev.h simdisk/ oracle/"
     may["harness"] = "engine/ simdisk/ oracle/ scenarios/ reports/"
     may["reports"] = "oracle/verdict.h"
     # Libraries beyond libc, and the rooms that may use them.
