@@ -17,6 +17,7 @@ enum exit_code {
 int cmd_run(int argc, char **argv);
 int cmd_matrix(int argc, char **argv);
 int cmd_repro(int argc, char **argv);
+int cmd_explain(int argc, char **argv);
 int cmd_shrink(int argc, char **argv);
 int cmd_designs(int argc, char **argv);
 int cmd_img(int argc, char **argv);

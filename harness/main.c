@@ -13,6 +13,8 @@ static const struct verb {
     {"run", cmd_run, "SCENARIO...      run scenarios and judge their crash states"},
     {"matrix", cmd_matrix, "[DIR]         every scenario x design x disk model (default: the library)"},
     {"repro", cmd_repro, "ID             run one finding again from its id"},
+    {"explain", cmd_explain,
+     "ID           a finding as a story: what was written, what survived, what the guest sees, why"},
     {"shrink", cmd_shrink, "ID            the smallest workload and the fewest survivors that still show it"},
     {"designs", cmd_designs, "             the designs and the disk models"},
     {"img", cmd_img, "create|info|check|map|io FILE ...   QED images on real files"},

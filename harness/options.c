@@ -347,10 +347,24 @@ static bool color_wanted(const struct options *o)
     return isatty(STDOUT_FILENO) && !(no_color && *no_color) && term && strcmp(term, "dumb") != 0;
 }
 
+/* By the locale's name: nothing else of the locale is used. */
+static bool shows_unicode(void)
+{
+    const char *names[] = {getenv("LC_ALL"), getenv("LC_CTYPE"), getenv("LANG")};
+    for (size_t i = 0; i < 3; i++)
+        if (names[i] && *names[i])
+            return strcasestr(names[i], "utf-8") || strcasestr(names[i], "utf8");
+    return false;
+}
+
 void options_render(const struct options *o, struct render_options *r)
 {
     struct winsize size = {0};
     *r = (struct render_options){.color = color_wanted(o), .quiet = o->quiet, .verbose = o->verbose};
-    if (isatty(STDOUT_FILENO) && !ioctl(STDOUT_FILENO, TIOCGWINSZ, &size))
+    const char *columns = getenv("COLUMNS");
+    r->unicode = shows_unicode();
+    if (columns && atoi(columns) > 0)
+        r->width = (unsigned)atoi(columns);
+    else if (isatty(STDOUT_FILENO) && !ioctl(STDOUT_FILENO, TIOCGWINSZ, &size))
         r->width = size.ws_col;
 }

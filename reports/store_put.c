@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <math.h>
 
-#include "reports/store_db.h"
+#include "reports/timeline.h"
 
 /* Binds ?1, ?2, ... in the order of the calls. */
 struct binder {
@@ -169,32 +169,6 @@ static int insert_finding(struct store *s, int64_t cell_id, size_t seq, const st
     return store_run_stmt(s, STORE_STMT_INSERT_FINDING, err);
 }
 
-static const char *lane_word(enum store_lane lane)
-{
-    static const char *const words[] = {
-        [STORE_LANE_GUEST] = "guest", [STORE_LANE_HEADER] = "header", [STORE_LANE_L1] = "L1",
-        [STORE_LANE_L2] = "L2",       [STORE_LANE_DATA] = "data",     [STORE_LANE_FILE] = "file",
-        [STORE_LANE_FLUSH] = "flush",
-    };
-    return words[lane];
-}
-
-static const char *fate_word(enum store_fate fate)
-{
-    static const char *const words[] = {
-        [STORE_FATE_DURABLE] = "durable",
-        [STORE_FATE_SURVIVED] = "survived",
-        [STORE_FATE_PARTLY] = "partly",
-        [STORE_FATE_LOST] = "lost",
-        [STORE_FATE_OVERWRITTEN] = "overwritten",
-        [STORE_FATE_UNCHANGED] = "unchanged",
-        [STORE_FATE_DONE] = "done",
-        [STORE_FATE_FAILED] = "failed",
-        [STORE_FATE_IN_FLIGHT] = "in flight",
-    };
-    return words[fate];
-}
-
 static int insert_event(struct store *s, int64_t cell_id, size_t finding, size_t seq, const struct store_event *e,
                         struct store_error *err)
 {
@@ -204,7 +178,7 @@ static int insert_event(struct store *s, int64_t cell_id, size_t finding, size_t
     bind_number(&b, (uint64_t)cell_id);
     bind_number(&b, finding);
     bind_number(&b, seq);
-    bind_text(&b, lane_word(e->lane));
+    bind_text(&b, store_lane_word(e->lane));
     bind_text(&b, e->name);
     bind_number(&b, e->begin);
     if (e->ended)
@@ -213,7 +187,7 @@ static int insert_event(struct store *s, int64_t cell_id, size_t finding, size_t
         bind_null(&b);
     bind_number(&b, e->offset_bytes);
     bind_number(&b, e->length_bytes);
-    bind_text(&b, fate_word(e->fate));
+    bind_text(&b, store_fate_word(e->fate));
     bind_number(&b, e->pending);
     bind_number(&b, e->survived);
     bind_text(&b, e->sectors);
