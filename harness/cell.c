@@ -123,10 +123,12 @@ static void take_violation(void *opaque, const struct violation *v)
 
 static bool may_go_on(struct cell *c)
 {
+    uint64_t executions = c->counts.executions + judge_count(c->judge)->executions;
+    if (c->options->beat)
+        c->options->beat(c->options->beat_opaque, executions);
     if (c->options->stop && *c->options->stop)
         c->stopped = true;
-    if (c->counts.executions + judge_count(c->judge)->executions >= c->options->limit ||
-        c->visited >= c->options->limit)
+    if (executions >= c->options->limit || c->visited >= c->options->limit)
         c->cut = true;
     return !c->stopped && !c->cut;
 }
@@ -482,7 +484,7 @@ static void ledger_text(const struct scenario *s, char *buf, size_t size)
         used += (size_t)snprintf(buf + used, size - used, "%s%s", i ? "," : "", s->ledger[i]);
 }
 
-static int put(struct cell *c, struct store *store, bool *unsafe, struct scn_error *err)
+static int put(struct cell *c, cell_take_fn *take, void *opaque, struct scn_error *err)
 {
     struct cell_rows rows;
     struct store_schedules schedules;
@@ -522,16 +524,28 @@ static int put(struct cell *c, struct store *store, bool *unsafe, struct scn_err
     fill_costs(c, &cell, &schedules, possible);
     cell.scans += c->counts.scanned || (c->judge && judge_count(c->judge)->scanned);
     fill_expectation(c, rows.findings, rows.count, &cell, classes, sizeof(classes));
-    struct store_error store_err;
-    int ret = store_put_cell(store, &cell, &store_err);
-    if (ret)
-        snprintf(err->text, sizeof(err->text), "%s", store_err.text);
-    *unsafe = rows.count > 0;
+    int ret = take(opaque, &cell, err);
     free_rows(&rows);
     free_epochs(epochs, c->coverage.count);
     free(total);
     free(explored);
     free(repro);
+    return ret;
+}
+
+struct into_store {
+    struct store *store;
+    bool *unsafe;
+};
+
+static int take_into_store(void *opaque, const struct store_cell *cell, struct scn_error *err)
+{
+    struct into_store *to = opaque;
+    struct store_error store_err;
+    int ret = store_put_cell(to->store, cell, &store_err);
+    if (ret)
+        snprintf(err->text, sizeof(err->text), "%s", store_err.text);
+    *to->unsafe = cell->finding_count > 0;
     return ret;
 }
 
@@ -568,17 +582,24 @@ static int explore_cell(struct cell *c, struct scn_error *err)
     return ret;
 }
 
-int cell_run(const struct scenario *s, const struct qed_design *design, const struct sim_disk_model *disk,
-             const struct cell_options *options, struct store *store, bool *unsafe, struct scn_error *err)
+int cell_judge(const struct scenario *s, const struct qed_design *design, const struct sim_disk_model *disk,
+               const struct cell_options *options, cell_take_fn *take, void *opaque, struct scn_error *err)
 {
     struct cell c = {.scenario = s, .design = design, .disk_model = disk, .options = options};
     int ret = explore_cell(&c, err);
     if (!ret && c.stopped)
         ret = -EINTR;
     if (!ret)
-        ret = put(&c, store, unsafe, err);
+        ret = put(&c, take, opaque, err);
     cell_close(&c);
     return ret;
+}
+
+int cell_run(const struct scenario *s, const struct qed_design *design, const struct sim_disk_model *disk,
+             const struct cell_options *options, struct store *store, bool *unsafe, struct scn_error *err)
+{
+    struct into_store to = {store, unsafe};
+    return cell_judge(s, design, disk, options, take_into_store, &to, err);
 }
 
 static void hand_out(struct cell *c, cell_finding_fn *take, void *opaque)
@@ -665,9 +686,10 @@ int cell_repro(const struct scenario *s, const struct qed_design *design, const 
                bool *unsafe, struct scn_error *err)
 {
     struct cell c = {.scenario = s, .design = design, .disk_model = disk, .options = options};
+    struct into_store to = {store, unsafe};
     int ret = judge_named(&c, point, survivors, false, err);
     if (!ret)
-        ret = put(&c, store, unsafe, err);
+        ret = put(&c, take_into_store, &to, err);
     cell_close(&c);
     return ret;
 }

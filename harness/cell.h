@@ -18,12 +18,21 @@ struct cell_options {
     uint64_t schedule_limit; /* of all schedules, run at most so many; 0: SCHEDULES_LIMIT */
     bool twice;              /* record twice and compare, whatever the cell's name says */
     uint64_t seed;
-    uint64_t nested;          /* times the power may fail again during recovery */
-    const char *id_scenario;  /* how ids name the scenario */
-    volatile const int *stop; /* set by a signal: leave early; may be NULL */
+    uint64_t nested;                                 /* times the power may fail again during recovery */
+    const char *id_scenario;                         /* how ids name the scenario */
+    volatile const int *stop;                        /* set by a signal: leave early; may be NULL */
+    void (*beat)(void *opaque, uint64_t executions); /* may be NULL; called often: still at work, and so far */
+    void *beat_opaque;
 };
 
-/* 0; -EINTR when stopped (nothing is stored); or -errno with one sentence in err. */
+/* Takes a cell's result, which lives for the call. 0, or -errno with one sentence in err. */
+typedef int cell_take_fn(void *opaque, const struct store_cell *cell, struct scn_error *err);
+
+/* 0; -EINTR when stopped (nothing is handed out); what take() returned; or -errno with one sentence in err. */
+int cell_judge(const struct scenario *s, const struct qed_design *design, const struct sim_disk_model *disk,
+               const struct cell_options *options, cell_take_fn *take, void *opaque, struct scn_error *err);
+
+/* The same, into a store. */
 int cell_run(const struct scenario *s, const struct qed_design *design, const struct sim_disk_model *disk,
              const struct cell_options *options, struct store *store, bool *unsafe, struct scn_error *err);
 
