@@ -68,10 +68,11 @@ struct qed {
     enum qed_mark_state mark;
     bool plugged;                               /* the mark is being cleared: nobody may start to allocate */
     struct qed_req *asleep_first, *asleep_last; /* waiting for the mark or for the plug, by req->lock_next */
-    struct blk_timer timer;
-    uint32_t writing; /* writes of requests in flight */
-    bool unflushed;   /* written, and not covered by a flush submitted since */
-    bool wrote;       /* written since open */
+    struct blk_timer timer, quiet_timer;
+    uint32_t flushing; /* flushes of requests in flight */
+    uint32_t writing;  /* writes of requests in flight */
+    bool unflushed;    /* written, and not covered by a flush submitted since */
+    bool wrote;        /* written since open */
     struct qed_freed *freed;
     size_t freed_count, freed_cap;
     uint64_t flush_clock;   /* counts flushes submitted */
@@ -149,8 +150,9 @@ struct qed_req {
     /* Map. */
     enum qed_map_kind *map_kind;
 
-    uint64_t clock;      /* a guest flush: its place among the flushes */
-    bool trailing_flush; /* clearing the mark: a flush follows the header write */
+    uint64_t flush_covers; /* its flush under way: that many allocations; UINT64_MAX: not all of them */
+    uint64_t clock;        /* a guest flush: its place among the flushes */
+    bool trailing_flush;   /* clearing the mark: a flush follows the header write */
 };
 
 /* --- request.c --- */
@@ -253,6 +255,9 @@ int qed_header_write_sync(struct qed *q);
 /* Directly before r submits the flush after which it would clear the mark. */
 void qed_mark_note_flush(struct qed_req *r);
 bool qed_clears_on(const struct qed *q, enum qed_clear_on when);
+bool qed_clears_after_flush(const struct qed *q);
+/* A flush has completed that was submitted when so many allocations had begun, all of which had ended. */
+void qed_mark_flushed(struct qed *q, uint64_t allocations);
 
 /* --- open.c --- */
 int qed_open_depth(struct blockdev *file, const struct qed_open_options *options, unsigned depth, struct qed **out,

@@ -49,8 +49,11 @@ void qed_file_write(struct qed_req *r, enum blk_event event, uint64_t offset, co
 
 static void flush_completed(struct qed_req *r, int ret)
 {
+    r->q->flushing--;
     if (ret)
         r->q->unflushed = true; /* nothing was promised, so nothing may be left out later */
+    else
+        qed_mark_flushed(r->q, r->flush_covers);
     r->after_flush(r, ret);
 }
 
@@ -60,6 +63,8 @@ void qed_file_flush(struct qed_req *r, qed_step *next)
     r->next = flush_completed;
     /* What is still being written now, and what is written from here on, is not covered. */
     r->q->unflushed = r->q->writing > 0;
+    r->q->flushing++;
+    r->flush_covers = r->q->allocating ? UINT64_MAX : r->q->allocations;
     qed_announce(r->q, BLK_EVENT_FLUSH_TO_DISK);
     r->q->file->ops->flush(r->q->file, qed_req_io_done, r);
 }

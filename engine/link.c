@@ -115,7 +115,7 @@ static void clear_after_l1(struct qed_req *r)
     qed_mark_note_flush(r);
     if (!qed_clears_on(r->q, QED_CLEAR_ON_L1_UPDATE))
         link_finish(r, 0);
-    else if (qed_design_is(r->q->design, QED_FIELD_clear_order, QED_CLEAR_AFTER_FLUSH))
+    else if (qed_clears_after_flush(r->q))
         qed_file_flush(r, l1_flushed);
     else
         qed_mark_clear_in(r, qed_design_is(r->q->design, QED_FIELD_clear_order, QED_CLEAR_WITHOUT_FLUSH), l1_finish);

@@ -20,7 +20,7 @@ bool qed_mark_wanted(const struct qed *q)
 static uint64_t values_with(enum qed_clear_on when)
 {
     uint64_t set = 0;
-    for (unsigned v = 0; v < 2 * QED_CLEAR_ON_TIMER; v++)
+    for (unsigned v = 0; v < 2 * QED_CLEAR_ON_QUIET; v++)
         if (v & when)
             set |= QED_VALUE(v);
     return set;
@@ -31,9 +31,25 @@ bool qed_clears_on(const struct qed *q, enum qed_clear_on when)
     return q->mark == QED_MARK_SET && !q->read_only && qed_design_in(q->design, QED_FIELD_clear_on, values_with(when));
 }
 
+/* Ordering point "need-check-clear": is the mark cleared only after a flush? */
+bool qed_clears_after_flush(const struct qed *q)
+{
+    return qed_design_in(q->design, QED_FIELD_clear_order,
+                         QED_VALUE(QED_CLEAR_AFTER_FLUSH) | QED_VALUE(QED_CLEAR_AFTER_FLUSH_IF_WRITTEN));
+}
+
+/* ... and does it need one now, or has everything been flushed since it was written, by this session? */
+static bool flushes_before_clearing(const struct qed *q)
+{
+    bool clean = !q->unflushed && !q->flushing;
+    return clean ? qed_design_is(q->design, QED_FIELD_clear_order, QED_CLEAR_AFTER_FLUSH) : qed_clears_after_flush(q);
+}
+
 static void remember(struct qed *q, bool marked)
 {
     q->mark = marked ? QED_MARK_SET : QED_MARK_CLEAR;
+    if (!marked)
+        qed_mark_timer_cancel(q);
     if (marked)
         q->header.features |= QED_F_NEED_CHECK;
     else
@@ -107,7 +123,7 @@ static void set_written(struct qed_req *r, int ret)
 void qed_mark_set(struct qed_req *r, qed_step *after)
 {
     struct qed *q = r->q;
-    if (!qed_mark_wanted(q) || q->mark == QED_MARK_SET) {
+    if (q->mark == QED_MARK_SET || !qed_mark_wanted(q)) {
         after(r, 0);
         return;
     }
@@ -154,8 +170,7 @@ void qed_mark_note_flush(struct qed_req *r)
 /* Does the flush r has waited for cover all that the mark vouches for? Not what was allocated while it was under way. */
 static bool flush_covers(const struct qed_req *r)
 {
-    return r->quiet_at == r->q->allocations ||
-           !qed_design_is(r->q->design, QED_FIELD_clear_order, QED_CLEAR_AFTER_FLUSH);
+    return r->quiet_at == r->q->allocations || !qed_clears_after_flush(r->q);
 }
 
 void qed_mark_clear_in(struct qed_req *r, bool flushed, qed_step *after)
@@ -173,7 +188,11 @@ void qed_mark_clear_in(struct qed_req *r, bool flushed, qed_step *after)
     write_header(r, clear_written);
 }
 
-/* --- timer --------------------------------------------------------------------------------------------------------- */
+/* --- timers -------------------------------------------------------------------------------------------------------- */
+
+/* Two of them, and whether the design has them is asked when they fire. One is armed by the end of the last allocation;
+ * what was allocated must then be flushed, in the design's order. The other ("quiet") is armed by a flush, whatever it was
+ * for, that covers all allocations: if none has begun since, the mark can go without a flush of its own. */
 
 static void timer_finish(struct qed_req *r, int ret)
 {
@@ -183,7 +202,7 @@ static void timer_finish(struct qed_req *r, int ret)
 /* After the mark is cleared the header itself is flushed, with nobody waiting for it. Spec 9. */
 static void timer_cleared(struct qed_req *r, int ret)
 {
-    if (!ret && qed_design_is(r->q->design, QED_FIELD_clear_order, QED_CLEAR_AFTER_FLUSH))
+    if (!ret && qed_clears_after_flush(r->q))
         qed_file_flush(r, timer_finish);
     else
         timer_finish(r, ret);
@@ -207,17 +226,24 @@ static void timer_start(struct qed_req *r, int ret)
     qed_mark_note_flush(r);
     /* Ordering point "need-check-clear", after a flush: the tables before the mark goes. Else a crash may find tables half
      * written and no mark. */
-    if (qed_design_is(r->q->design, QED_FIELD_clear_order, QED_CLEAR_AFTER_FLUSH))
+    if (flushes_before_clearing(r->q))
         qed_file_flush(r, timer_clear);
     else
         timer_clear(r, 0);
 }
 
-static void start_clearing(struct qed *q, blk_done *done, void *opaque)
+static void quiet_start(struct qed_req *r, int ret)
+{
+    (void)ret;
+    qed_mark_note_flush(r);
+    qed_mark_clear_in(r, true, timer_finish);
+}
+
+static void start_clearing(struct qed *q, qed_step *first, blk_done *done, void *opaque)
 {
     struct qed_req *r = qed_req_create(q, QED_REQ_CLEAR, done, opaque);
     if (r)
-        qed_req_start(r, timer_start);
+        qed_req_start(r, first);
     else if (done)
         done(opaque, -ENOMEM);
 }
@@ -225,25 +251,46 @@ static void start_clearing(struct qed *q, blk_done *done, void *opaque)
 static void timer_fired(void *opaque)
 {
     struct qed *q = opaque;
-    if (q->mark == QED_MARK_SET && !q->allocating && !q->plugged)
-        start_clearing(q, NULL, NULL);
+    if (!q->allocating && !q->plugged && qed_clears_on(q, QED_CLEAR_ON_TIMER))
+        start_clearing(q, timer_start, NULL, NULL);
+}
+
+static void quiet_fired(void *opaque)
+{
+    struct qed *q = opaque;
+    if (!q->allocating && !q->plugged && qed_clears_on(q, QED_CLEAR_ON_QUIET))
+        start_clearing(q, quiet_start, NULL, NULL);
 }
 
 void qed_mark_timer_init(struct qed *q)
 {
     q->timer = (struct blk_timer){.fire = timer_fired, .opaque = q};
+    q->quiet_timer = (struct blk_timer){.fire = quiet_fired, .opaque = q};
+}
+
+static void arm(struct qed *q, struct blk_timer *timer)
+{
+    if (q->file->loop && q->mark == QED_MARK_SET && !q->read_only && !timer->armed && !q->plugged)
+        q->file->loop->ops->timer_set(q->file->loop, timer, q->design->clear_timer_ms * UINT64_C(1000000));
 }
 
 void qed_mark_timer_start(struct qed *q)
 {
-    if (q->file->loop && qed_clears_on(q, QED_CLEAR_ON_TIMER) && !q->timer.armed && !q->plugged)
-        q->file->loop->ops->timer_set(q->file->loop, &q->timer, q->design->clear_timer_ms * UINT64_C(1000000));
+    arm(q, &q->timer);
+}
+
+void qed_mark_flushed(struct qed *q, uint64_t allocations)
+{
+    if (!q->allocating && allocations == q->allocations)
+        arm(q, &q->quiet_timer);
 }
 
 void qed_mark_timer_cancel(struct qed *q)
 {
     if (q->timer.armed)
         q->file->loop->ops->timer_cancel(q->file->loop, &q->timer);
+    if (q->quiet_timer.armed)
+        q->file->loop->ops->timer_cancel(q->file->loop, &q->quiet_timer);
 }
 
 /* --- drain and close ----------------------------------------------------------------------------------------------- */
@@ -271,11 +318,13 @@ int qed_wait_for_requests(struct qed *q)
 int qed_drain(struct qed *q)
 {
     int ret = qed_wait_for_requests(q);
-    if (ret || !q->timer.armed)
-        return ret;
+    bool quiet = !ret && q->quiet_timer.armed && qed_clears_on(q, QED_CLEAR_ON_QUIET);
+    bool timer = !ret && !quiet && q->timer.armed && qed_clears_on(q, QED_CLEAR_ON_TIMER);
     qed_mark_timer_cancel(q);
+    if (!quiet && !timer)
+        return ret;
     struct clear_wait w = {0};
-    start_clearing(q, clear_waited, &w);
+    start_clearing(q, quiet ? quiet_start : timer_start, clear_waited, &w);
     ret = qed_wait(q, &w.done);
     return ret ? ret : w.ret;
 }
@@ -286,7 +335,7 @@ int qed_mark_clear_sync(struct qed *q)
     int ret = 0;
     if (q->mark != QED_MARK_SET)
         return 0;
-    if (qed_design_is(q->design, QED_FIELD_clear_order, QED_CLEAR_AFTER_FLUSH))
+    if (flushes_before_clearing(q))
         ret = qed_flush_sync(q);
     if (ret)
         return ret;

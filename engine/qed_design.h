@@ -37,13 +37,16 @@ enum qed_clear_on {
     QED_CLEAR_ON_GUEST_FLUSH = 2,
     QED_CLEAR_ON_L1_UPDATE = 4,
     QED_CLEAR_ON_TIMER = 8,
+    QED_CLEAR_ON_QUIET =
+        16, /* some time after a flush that nothing was allocated since: with no flush of its own (A24) */
 };
 
 /* ... and in which order against the flush of the metadata it vouches for. */
 enum qed_clear_order {
     QED_CLEAR_WITHOUT_FLUSH,
-    QED_CLEAR_BEFORE_FLUSH, /* header write, then flush (A22) */
-    QED_CLEAR_AFTER_FLUSH,  /* flush, then header write (A23) */
+    QED_CLEAR_BEFORE_FLUSH,           /* header write, then flush (A22) */
+    QED_CLEAR_AFTER_FLUSH_IF_WRITTEN, /* as the next, but no flush if this session wrote nothing since the last one */
+    QED_CLEAR_AFTER_FLUSH,            /* flush, then header write (A23) */
 };
 
 /* Ordering point "publish": when a changed table entry becomes visible to other requests. */
@@ -99,8 +102,8 @@ enum qed_reuse {
     X(l1_flush, 2) /* ordering point "l1-flush": between a new L2 table and the L1 entry that links it */              \
     X(need_check, 3)                                                                                                   \
     X(need_check_with_backing, 2) /* mark images that have a backing file too */                                       \
-    X(clear_on, 16)               /* enum qed_clear_on, or-ed */                                                       \
-    X(clear_order, 3)                                                                                                  \
+    X(clear_on, 32)               /* enum qed_clear_on, or-ed */                                                       \
+    X(clear_order, 4)                                                                                                  \
     X(clear_corrupt, 2) /* ... and even where the repair at open left corruptions that it could not mend */            \
     X(publish, 2)                                                                                                      \
     X(failed_table, 2)                                                                                                 \

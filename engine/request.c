@@ -368,8 +368,7 @@ static void flush_done(struct qed_req *r, int ret)
     struct qed *q = r->q;
     if (!ret && r->clock > q->flushed_clock)
         q->flushed_clock = r->clock;
-    if (!ret && qed_clears_on(q, QED_CLEAR_ON_GUEST_FLUSH) &&
-        qed_design_is(q->design, QED_FIELD_clear_order, QED_CLEAR_AFTER_FLUSH))
+    if (!ret && qed_clears_on(q, QED_CLEAR_ON_GUEST_FLUSH) && qed_clears_after_flush(q))
         qed_mark_clear_in(r, true, flush_finish);
     else
         flush_finish(r, ret);
@@ -390,8 +389,7 @@ static void flush_submit(struct qed_req *r, int ret)
 static void flush_start(struct qed_req *r, int ret)
 {
     (void)ret;
-    if (qed_clears_on(r->q, QED_CLEAR_ON_GUEST_FLUSH) &&
-        !qed_design_is(r->q->design, QED_FIELD_clear_order, QED_CLEAR_AFTER_FLUSH))
+    if (qed_clears_on(r->q, QED_CLEAR_ON_GUEST_FLUSH) && !qed_clears_after_flush(r->q))
         qed_mark_clear_in(r, true, flush_submit);
     else
         flush_submit(r, 0);

@@ -4,6 +4,8 @@
 #define C     0x10000u
 #define IMAGE (64u << 20)
 
+#define in_flight(k, event) test_world_pending((k)->world, event)
+
 static void fresh(struct kit *k, const char *design, unsigned clear_on, enum qed_clear_order order)
 {
     kit_begin(k, design);
@@ -92,11 +94,12 @@ static void test_close_orders(void **state)
     static const char *const expected[] = {
         [QED_CLEAR_WITHOUT_FLUSH] = "w 0+200; F",
         [QED_CLEAR_BEFORE_FLUSH] = "w 0+200; F",
+        [QED_CLEAR_AFTER_FLUSH_IF_WRITTEN] = "F; w 0+200; F",
         [QED_CLEAR_AFTER_FLUSH] = "F; w 0+200; F",
     };
 
     (void)state;
-    for (unsigned order = 0; order < 3; order++) {
+    for (unsigned order = 0; order <= QED_CLEAR_AFTER_FLUSH; order++) {
         struct kit k;
 
         fresh(&k, "upstream", QED_CLEAR_ON_CLOSE, (enum qed_clear_order)order);
@@ -170,11 +173,12 @@ static void test_timer_orders(void **state)
     static const char *const expected[] = {
         [QED_CLEAR_WITHOUT_FLUSH] = "w 0+200",
         [QED_CLEAR_BEFORE_FLUSH] = "w 0+200; F",
+        [QED_CLEAR_AFTER_FLUSH_IF_WRITTEN] = "F; w 0+200; F",
         [QED_CLEAR_AFTER_FLUSH] = "F; w 0+200; F",
     };
 
     (void)state;
-    for (unsigned order = 0; order < 3; order++) {
+    for (unsigned order = 0; order <= QED_CLEAR_AFTER_FLUSH; order++) {
         struct kit k;
 
         fresh(&k, "upstream", QED_CLEAR_ON_TIMER, (enum qed_clear_order)order);
@@ -289,6 +293,177 @@ static void test_drain_with_a_failing_flush(void **state)
     kit_end(&k);
 }
 
+/* ---- a flush that may be left out ---- */
+
+/* With after-flush-if-written, what a guest flush has covered is not flushed again; what it has not covered, is. */
+static void test_flush_left_out_only_if_nothing_was_written(void **state)
+{
+    static const struct {
+        enum qed_clear_order order;
+        bool write_again;
+        const char *close, *timer;
+    } cases[] = {
+        {QED_CLEAR_AFTER_FLUSH_IF_WRITTEN, false, "w 0+200; F", "w 0+200; F"},
+        {QED_CLEAR_AFTER_FLUSH_IF_WRITTEN, true, "F; w 0+200; F", "F; w 0+200; F"},
+        {QED_CLEAR_AFTER_FLUSH, false, "F; w 0+200; F", "F; w 0+200; F"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < 2 * sizeof(cases) / sizeof(cases[0]); i++) {
+        struct kit k;
+
+        fresh(&k, "upstream", QED_CLEAR_ON_CLOSE | QED_CLEAR_ON_TIMER, cases[i / 2].order);
+        ok(kit_write(&k, 0, C, 0x11));
+        ok(kit_flush(&k));
+        if (cases[i / 2].write_again)
+            ok(kit_write(&k, 0, C, 0x12)); /* in place */
+        kit_log_clear(&k);
+        if (i % 2)
+            test_world_advance(k.world, 5000);
+        else
+            kit_close(&k);
+        kit_log(&k, i % 2 ? cases[i / 2].timer : cases[i / 2].close);
+        assert_false(kit_marked(&k));
+        kit_end(&k);
+    }
+}
+
+/* A flush that is still under way has not covered anything yet. */
+static void test_flush_under_way_is_not_relied_on(void **state)
+{
+    struct kit_op *flush;
+    struct blk_timer *timer;
+    struct kit k;
+
+    (void)state;
+    fresh(&k, "upstream", QED_CLEAR_ON_TIMER, QED_CLEAR_AFTER_FLUSH_IF_WRITTEN);
+    ok(kit_write(&k, 0, C, 0x11));
+    kit_log_clear(&k);
+    k.world->delayed = true;
+    flush = kit_start_flush(&k);
+    timer = k.world->timers;
+    assert_non_null(timer);
+    k.world->loop.ops->timer_cancel(&k.world->loop, timer);
+    timer->fire(timer->opaque);
+    assert_int_equal(in_flight(&k, BLK_EVENT_FLUSH_TO_DISK), 2);
+    assert_int_equal(in_flight(&k, BLK_EVENT_HEADER_READ), 0);
+    ok(kit_wait(flush));
+    test_world_run(k.world);
+    kit_log(&k, "F; F; w 0+200; F");
+    kit_end(&k);
+}
+
+/* ---- quiet: the eight steps of claim A24 ---- */
+
+static void test_eight_steps(void **state)
+{
+    struct kit k;
+
+    (void)state;
+    fresh(&k, "upstream", QED_CLEAR_ON_QUIET, QED_CLEAR_AFTER_FLUSH);
+    k.design.need_check = QED_NEED_CHECK_FLUSHED;
+    ok(kit_write(&k, 0, C, 0x11));
+    kit_log(&k, "w 0+200; F; w 50000+10000; w 60000+40000; F; w 10000+200");
+    test_world_advance(k.world, 100000);
+    kit_log(&k, ""); /* nothing was flushed: no timer */
+    assert_true(kit_marked(&k));
+    ok(kit_flush(&k));                 /* 1, 2 */
+    test_world_advance(k.world, 4999); /* 3 */
+    kit_log(&k, "F");
+    test_world_advance(k.world, 1); /* 4: without a flush */
+    kit_log(&k, "w 0+200");
+    assert_false(kit_marked(&k));
+    test_world_advance(k.world, 100000); /* 5 */
+    ok(kit_write(&k, 0, C, 0x12));       /* in place: no metadata */
+    kit_log(&k, "w 50000+10000");
+    ok(kit_write(&k, C, C, 0x11)); /* 6, 7, 8 */
+    kit_log(&k, "w 0+200; F; w a0000+10000; w 60000+200");
+    kit_end(&k);
+}
+
+/* Whatever is allocated after the flush, or while it is under way, takes the timer away. */
+static void test_quiet_is_broken_by_allocations(void **state)
+{
+    (void)state;
+    for (unsigned begun = 0; begun < 3; begun++) {
+        struct kit_op *write = NULL, *flush;
+        struct kit k;
+
+        fresh(&k, "upstream", QED_CLEAR_ON_QUIET, QED_CLEAR_AFTER_FLUSH);
+        ok(kit_write(&k, 0, C, 0x11));
+        k.world->delayed = true;
+        if (begun == 0) /* before the flush, and ends with it */
+            write = kit_start_write(&k, C, C, 0x22);
+        flush = kit_start_flush(&k);
+        if (begun == 1) /* during the flush */
+            write = kit_start_write(&k, C, C, 0x22);
+        ok(kit_wait(flush));
+        if (begun == 2)
+            write = kit_start_write(&k, C, C, 0x22);
+        ok(kit_wait(write));
+        test_world_advance(k.world, 100000);
+        assert_true(kit_marked(&k));
+        ok(kit_flush(&k));
+        test_world_advance(k.world, 5000);
+        assert_false(kit_marked(&k));
+        kit_end(&k);
+    }
+}
+
+static void test_quiet_is_not_armed_by_a_failed_flush(void **state)
+{
+    struct kit k;
+
+    (void)state;
+    fresh(&k, "upstream", QED_CLEAR_ON_QUIET, QED_CLEAR_AFTER_FLUSH);
+    ok(kit_write(&k, 0, C, 0x11));
+    test_world_fail(k.world, BLK_EVENT_FLUSH_TO_DISK, 1, EIO);
+    assert_int_equal(kit_flush(&k), -EIO);
+    test_world_no_errors(k.world);
+    test_world_advance(k.world, 100000);
+    assert_true(kit_marked(&k));
+    kit_end(&k);
+}
+
+/* Drained or closed, the timer need not be waited for: the flush has been. */
+static void test_quiet_and_close(void **state)
+{
+    static const char *const expected[] = {"F", "w 0+200; F", "F; w 0+200; F", "w 0+200; F"};
+
+    (void)state;
+    for (unsigned i = 0; i < 4; i++) {
+        struct kit k;
+
+        fresh(&k, "upstream", QED_CLEAR_ON_QUIET | (i / 2 ? QED_CLEAR_ON_CLOSE : 0), QED_CLEAR_AFTER_FLUSH);
+        ok(kit_write(&k, 0, C, 0x11));
+        if (i % 2)
+            ok(kit_flush(&k));
+        kit_log_clear(&k);
+        kit_close(&k);
+        kit_log(&k, expected[i]);
+        assert_int_equal(kit_marked(&k), i == 0);
+        kit_end(&k);
+    }
+}
+
+/* A mark that is cleared by something else leaves no timer behind. */
+static void test_a_cleared_mark_takes_its_timers_along(void **state)
+{
+    struct kit k;
+
+    (void)state;
+    fresh(&k, "upstream", QED_CLEAR_ON_GUEST_FLUSH | QED_CLEAR_ON_TIMER | QED_CLEAR_ON_QUIET, QED_CLEAR_AFTER_FLUSH);
+    ok(kit_write(&k, 0, C, 0x11));
+    assert_non_null(k.world->timers);
+    kit_log_clear(&k);
+    ok(kit_flush(&k));
+    kit_log(&k, "F; w 0+200");
+    assert_null(k.world->timers);
+    kit_close(&k);
+    kit_log(&k, "F");
+    kit_end(&k);
+}
+
 /* ---- guest flush ---- */
 
 static void test_guest_flush_orders(void **state)
@@ -296,11 +471,12 @@ static void test_guest_flush_orders(void **state)
     static const char *const expected[] = {
         [QED_CLEAR_WITHOUT_FLUSH] = "w 0+200; F", /* F is the guest's own */
         [QED_CLEAR_BEFORE_FLUSH] = "w 0+200; F",
+        [QED_CLEAR_AFTER_FLUSH_IF_WRITTEN] = "F; w 0+200",
         [QED_CLEAR_AFTER_FLUSH] = "F; w 0+200",
     };
 
     (void)state;
-    for (unsigned order = 0; order < 3; order++) {
+    for (unsigned order = 0; order <= QED_CLEAR_AFTER_FLUSH; order++) {
         struct kit k;
 
         fresh(&k, "upstream", QED_CLEAR_ON_GUEST_FLUSH, (enum qed_clear_order)order);
@@ -337,7 +513,7 @@ static void test_guest_flush_that_fails_clears_nothing(void **state)
 static void test_guest_flush_during_an_allocation_leaves_the_mark(void **state)
 {
     (void)state;
-    for (unsigned order = 0; order < 3; order++) {
+    for (unsigned order = 0; order <= QED_CLEAR_AFTER_FLUSH; order++) {
         struct kit_op *write, *flush;
         struct kit k;
 
@@ -394,11 +570,12 @@ static void test_l1_update_orders(void **state)
     static const char *const expected[] = {
         [QED_CLEAR_WITHOUT_FLUSH] = "w 0+200",
         [QED_CLEAR_BEFORE_FLUSH] = "w 0+200; F",
+        [QED_CLEAR_AFTER_FLUSH_IF_WRITTEN] = "F; w 0+200",
         [QED_CLEAR_AFTER_FLUSH] = "F; w 0+200",
     };
 
     (void)state;
-    for (unsigned order = 0; order < 3; order++) {
+    for (unsigned order = 0; order <= QED_CLEAR_AFTER_FLUSH; order++) {
         char text[200];
         struct kit k;
 
@@ -466,6 +643,13 @@ int main(void)
         cmocka_unit_test(test_timer_header_write_fails),
         cmocka_unit_test(test_timer_does_not_outlive_the_image),
         cmocka_unit_test(test_drain_with_a_failing_flush),
+        cmocka_unit_test(test_flush_left_out_only_if_nothing_was_written),
+        cmocka_unit_test(test_flush_under_way_is_not_relied_on),
+        cmocka_unit_test(test_eight_steps),
+        cmocka_unit_test(test_quiet_is_broken_by_allocations),
+        cmocka_unit_test(test_quiet_is_not_armed_by_a_failed_flush),
+        cmocka_unit_test(test_quiet_and_close),
+        cmocka_unit_test(test_a_cleared_mark_takes_its_timers_along),
         cmocka_unit_test(test_guest_flush_orders),
         cmocka_unit_test(test_guest_flush_that_fails_clears_nothing),
         cmocka_unit_test(test_guest_flush_during_an_allocation_leaves_the_mark),

@@ -209,11 +209,12 @@ static struct qed_design random_design(uint64_t *rng)
         d.reuse = (enum qed_reuse)below(rng, 3);
         break;
     case 6:
-        d.clear_on = (unsigned)below(rng, 16);
+        d.clear_on = (uint8_t)below(rng, 32);
+        d.clear_order = (uint8_t)below(rng, 4);
         break;
     case 7:
         d.publish = (enum qed_publish)below(rng, 2);
-        d.lock = (enum qed_lock)below(rng, 3);
+        d.lock = (enum qed_lock)below(rng, 4);
         break;
     default:
         break;

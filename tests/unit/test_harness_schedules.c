@@ -540,7 +540,7 @@ static struct qed_design random_design(uint64_t *rng)
     if (below(rng, 3) == 0)
         d.publish = (enum qed_publish)below(rng, 2);
     if (below(rng, 4) == 0)
-        d.lock = (enum qed_lock)below(rng, 3);
+        d.lock = (enum qed_lock)below(rng, 4);
     if (below(rng, 4) == 0)
         d.need_check = (enum qed_need_check)below(rng, 3);
     return d;
