@@ -645,40 +645,76 @@ static struct crash_space *find_state(struct cell *c, uint32_t point, const char
     return space;
 }
 
-/* Judges the state that was named, alone; its witnesses as they are, or minimal ones. */
-static int judge_named(struct cell *c, uint32_t point, const char *survivors, bool minimal, struct scn_error *err)
-{
+/* The state that an id names. */
+struct named {
+    struct crash_space *space;
     struct crash_state state;
     uint32_t picks[JUDGE_MAX_PICKS];
     unsigned pick_count;
+};
+
+/* Records, and sets the disk to the state that was named. */
+static int load_named(struct cell *c, uint32_t point, const char *survivors, struct named *n, struct scn_error *err)
+{
     size_t length;
-    struct crash_space *space = NULL;
+    n->space = NULL;
     cell_open(c);
     int ret = cell_record(c, err);
     if (ret)
         return ret;
-    if (finding_parse_picks(survivors, &length, picks, &pick_count))
-        space = find_state(c, point, survivors, length, &state);
-    if (!space) {
+    if (finding_parse_picks(survivors, &length, n->picks, &n->pick_count))
+        n->space = find_state(c, point, survivors, length, &n->state);
+    if (!n->space) {
         snprintf(err->text, sizeof(err->text),
                  "this run has no crash state @%" PRIu32 "%.120s; it has crash points 0 to %zu: was the id made by "
                  "another version, or for another scenario file?",
                  point, survivors, c->recording.history->event_count);
         return -ENOENT;
     }
+    c->space = n->space;
+    crash_disk_load(c->disk, n->space, NULL);
+    crash_state_apply(n->space, &n->state, c->disk);
+    return 0;
+}
+
+static void unload_named(struct named *n)
+{
+    crash_state_free(&n->state);
+    crash_space_free(n->space);
+}
+
+/* Judges the state that was named, alone; its witnesses as they are, or minimal ones. */
+static int judge_named(struct cell *c, uint32_t point, const char *survivors, bool minimal, struct scn_error *err)
+{
+    struct named n;
+    int ret = load_named(c, point, survivors, &n, err);
+    if (ret)
+        return ret;
     const struct bignum one = {.limbs = (uint32_t[]){1}, .count = 1};
-    coverage_begin(&c->coverage, space, &one);
-    c->space = space;
-    crash_disk_load(c->disk, space, NULL);
-    crash_state_apply(space, &state, c->disk);
-    judge_force(c->judge, picks, pick_count);
-    judge_one(c, &state);
+    coverage_begin(&c->coverage, n.space, &one);
+    judge_force(c->judge, n.picks, n.pick_count);
+    judge_one(c, &n.state);
     judge_force(c->judge, NULL, 0);
     coverage_add(&c->coverage, &one, judge_count(c->judge)->executions);
-    finding_settle(&c->findings, space, c->disk, c->judge, &c->recording, minimal);
-    crash_state_free(&state);
-    crash_space_free(space);
+    finding_settle(&c->findings, n.space, c->disk, c->judge, &c->recording, minimal);
+    unload_named(&n);
     return 0;
+}
+
+int cell_look(const struct scenario *s, const struct qed_design *design, const struct sim_disk_model *disk,
+              const struct cell_options *options, uint32_t point, const char *survivors, cell_state_fn *look,
+              void *opaque, struct scn_error *err)
+{
+    struct cell c = {.scenario = s, .design = design, .disk_model = disk, .options = options};
+    struct named n;
+    int ret = load_named(&c, point, survivors, &n, err);
+    if (!ret) {
+        struct cell_state state = {&c.recording, n.space, &n.state, c.disk};
+        ret = look(opaque, &state, err);
+        unload_named(&n);
+    }
+    cell_close(&c);
+    return ret;
 }
 
 int cell_repro(const struct scenario *s, const struct qed_design *design, const struct sim_disk_model *disk,

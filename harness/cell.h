@@ -6,6 +6,7 @@
 
 #include "reports/store.h"
 #include "scenarios/runner.h"
+#include "simdisk/crash_state.h"
 
 enum explore { EXPLORE_COMPLETE, EXPLORE_ENUMERATE, EXPLORE_SAMPLE };
 
@@ -50,5 +51,19 @@ int cell_findings(const struct scenario *s, const struct qed_design *design, con
 int cell_state_findings(const struct scenario *s, const struct qed_design *design, const struct sim_disk_model *disk,
                         const struct cell_options *options, uint32_t point, const char *survivors, bool minimal,
                         cell_finding_fn *take, void *opaque, struct scn_error *err);
+
+/* One state, for who wants to look at the disk itself: it is set to the state, and everything lives for the call. */
+struct cell_state {
+    const struct recording *recording;
+    const struct crash_space *space;
+    const struct crash_state *state;
+    struct crash_disk *disk;
+};
+typedef int cell_state_fn(void *opaque, const struct cell_state *state, struct scn_error *err);
+/* What `look` returns, or -errno before that; -ENOENT as above. Picks behind the survivors do not change the disk: they
+ * are of a later failure. */
+int cell_look(const struct scenario *s, const struct qed_design *design, const struct sim_disk_model *disk,
+              const struct cell_options *options, uint32_t point, const char *survivors, cell_state_fn *look,
+              void *opaque, struct scn_error *err);
 
 #endif

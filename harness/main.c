@@ -16,6 +16,7 @@ static const struct verb {
     {"explain", cmd_explain,
      "ID           a finding as a story: what was written, what survived, what the guest sees, why"},
     {"shrink", cmd_shrink, "ID            the smallest workload and the fewest survivors that still show it"},
+    {"export", cmd_export, "ID DIR        a bundle that a stranger can rerun"},
     {"designs", cmd_designs, "             the designs and the disk models"},
     {"img", cmd_img, "create|info|check|map|io FILE ...   QED images on real files"},
 };
