@@ -92,6 +92,22 @@ static int run_one(const struct canary *c, bool *caught)
     return ret;
 }
 
+unsigned canary_count(void)
+{
+    return sizeof(canaries) / sizeof(canaries[0]);
+}
+
+bool canary_caught(unsigned number)
+{
+    bool caught = false;
+    return !run_one(&canaries[number], &caught) && caught;
+}
+
+const char *canary_what(unsigned number)
+{
+    return canaries[number].what;
+}
+
 int canary_run(unsigned *caught, unsigned *of, const char **missed)
 {
     *caught = 0;

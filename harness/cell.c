@@ -595,6 +595,47 @@ int cell_judge(const struct scenario *s, const struct qed_design *design, const 
     return ret;
 }
 
+int cell_died(const struct scenario *s, const struct qed_design *design, const struct sim_disk_model *disk,
+              const struct cell_options *options, const char *why, cell_take_fn *take, void *opaque,
+              struct scn_error *err)
+{
+    struct cell c = {.scenario = s, .design = design, .disk_model = disk, .options = options};
+    char classes[160], ledger[SCN_LEDGER_MAX * (SCN_CLAIM_MAX + 1)], text[240], cut[200];
+    char *id =
+        id_format(options->id_scenario, design->name, disk->name, options->schedule, options->seed, false, 0, "");
+    snprintf(text, sizeof(text), "The process that judged this cell %.200s.", why);
+    snprintf(cut, sizeof(cut), "its process %.180s", why);
+    ledger_text(s, ledger, sizeof(ledger));
+    const struct store_finding finding = {.id = id,
+                                          .class = VERDICT_DIED,
+                                          .expected = "a verdict",
+                                          .found = "none",
+                                          .why = text,
+                                          .because =
+                                              "That is a bug of the engine or of its judge, or somebody killed it.",
+                                          .missing_order = "",
+                                          .story = "",
+                                          .states = 1};
+    struct store_cell cell = {.scenario = options->id_scenario,
+                              .ledger = ledger,
+                              .design = design->name,
+                              .disk = disk->name,
+                              .schedule = options->schedule,
+                              .verdict = "unsafe",
+                              .cut = cut,
+                              .states_total = "0",
+                              .explored = "0",
+                              .explored_log2 = -1,
+                              .repro = id,
+                              .findings = &finding,
+                              .finding_count = 1};
+    fill_expectation(&c, &finding, 1, &cell, classes, sizeof(classes));
+    cell.as_expected = false;
+    int ret = take(opaque, &cell, err);
+    free(id);
+    return ret;
+}
+
 int cell_run(const struct scenario *s, const struct qed_design *design, const struct sim_disk_model *disk,
              const struct cell_options *options, struct store *store, bool *unsafe, struct scn_error *err)
 {

@@ -33,7 +33,13 @@ typedef int cell_take_fn(void *opaque, const struct store_cell *cell, struct scn
 int cell_judge(const struct scenario *s, const struct qed_design *design, const struct sim_disk_model *disk,
                const struct cell_options *options, cell_take_fn *take, void *opaque, struct scn_error *err);
 
-/* The same, into a store. */
+/* The result of a cell whose process came to no verdict: unsafe, unexpected, one finding of class `died'. `why` is a clause
+ * whose subject is the process ("was killed by signal 11"). */
+int cell_died(const struct scenario *s, const struct qed_design *design, const struct sim_disk_model *disk,
+              const struct cell_options *options, const char *why, cell_take_fn *take, void *opaque,
+              struct scn_error *err);
+
+/* Judges into a store. */
 int cell_run(const struct scenario *s, const struct qed_design *design, const struct sim_disk_model *disk,
              const struct cell_options *options, struct store *store, bool *unsafe, struct scn_error *err);
 

@@ -23,6 +23,11 @@ enum {
     KEY_JSON,
     KEY_COLOR,
     KEY_DRY_RUN,
+    KEY_RESUME,
+    KEY_SHARD,
+    KEY_BASELINE,
+    KEY_TIME_LIMIT,
+    KEY_CELL_TIMEOUT,
 };
 
 static const struct argp_option argp_options[] = {
@@ -41,6 +46,15 @@ static const struct argp_option argp_options[] = {
      "Of all schedules, run at most N per cell (default 100000); the output says when it cut", 0},
     {"seed", KEY_SEED, "N", 0, "Seed of all choices (default 1)", 0},
     {"store", KEY_STORE, "FILE", 0, "Keep the results in this SQLite file", 0},
+    {"jobs", 'j', "N", 0, "Work in N processes (default: one for each processor)", 0},
+    {"resume", KEY_RESUME, NULL, 0, "Go on with the campaign in --store: what is judged there is not judged again", 0},
+    {"shard", KEY_SHARD, "K/N", 0,
+     "Judge part K of N (default: the task of a Slurm array or an indexed Kubernetes job, if this is one)", 0},
+    {"baseline", KEY_BASELINE, "STORE", 0, "Compare with the newest finished campaign there; only what is new fails",
+     0},
+    {"time-limit", KEY_TIME_LIMIT, "T", 0, "Begin no cell after T (90, 90s, 30m, 8h); --resume goes on", 0},
+    {"cell-timeout", KEY_CELL_TIMEOUT, "T", 0,
+     "Give a cell up when nothing was heard of it for T (default 300s; 0: never)", 0},
     {"output", 'o', "FILE", 0, "shrink: write the scenario here as well", 0},
     {"json", KEY_JSON, NULL, 0, "One JSON object on standard output", 0},
     {"color", KEY_COLOR, "WHEN", 0, "auto, always or never", 0},
@@ -63,6 +77,7 @@ void options_catch_signals(void)
     struct sigaction sa = {.sa_handler = on_signal, .sa_flags = SA_RESETHAND}; /* a second Ctrl-C kills */
     sigaction(SIGINT, &sa, NULL);
     sigaction(SIGTERM, &sa, NULL);
+    signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error of write(), and has its sentence */
 }
 
 static void complain(const struct argp_state *state, const char *what, const char *arg, const char *const *words)
@@ -137,6 +152,51 @@ static int parse_word(const char *option, const char *arg, const char *const *wo
     return EINVAL;
 }
 
+/* "90", "90s", "30m", "8h", "2d" */
+static int parse_duration(const char *name, const char *arg, uint64_t *seconds, struct argp_state *state)
+{
+    static const struct {
+        char unit;
+        uint64_t seconds;
+    } units[] = {{0, 1}, {'s', 1}, {'m', 60}, {'h', 3600}, {'d', 86400}};
+    char *end;
+    errno = 0;
+    unsigned long long n = strtoull(arg, &end, 10);
+    for (size_t i = 0; i < sizeof(units) / sizeof(units[0]) && !errno && end != arg && *arg != '-'; i++)
+        if (*end == units[i].unit && (!*end || !end[1]) && n <= 1000000000 / units[i].seconds) {
+            *seconds = n * units[i].seconds;
+            return 0;
+        }
+    fprintf(stderr, "qedcrash %s: --%s takes a time such as 90, 90s, 30m or 8h, not '%s'\n", state->argv[0], name, arg);
+    return EINVAL;
+}
+
+static int parse_cell_timeout(struct options *o, const char *arg, struct argp_state *state)
+{
+    uint64_t seconds;
+    int ret = parse_duration("cell-timeout", arg, &seconds, state);
+    if (!ret)
+        o->cell_timeout_s = (unsigned)seconds;
+    return ret;
+}
+
+static int parse_jobs(struct options *o, const char *arg, struct argp_state *state)
+{
+    uint64_t jobs;
+    int ret = parse_count("jobs", arg, 1, &jobs, state);
+    if (!ret)
+        o->jobs = jobs < 1024 ? (unsigned)jobs : 1024;
+    return ret;
+}
+
+static int parse_shard(struct options *o, const char *arg, struct argp_state *state)
+{
+    if (shard_parse(arg, &o->shard))
+        return 0;
+    fprintf(stderr, "qedcrash %s: --shard takes K/N, part K (from 1) of N, not '%s'\n", state->argv[0], arg);
+    return EINVAL;
+}
+
 static int parse_explore(struct options *o, const char *arg, struct argp_state *state)
 {
     static const char *const words[] = {"complete", "enumerate", "sample", NULL};
@@ -195,6 +255,20 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
         return 0;
     case KEY_COLOR:
         return parse_color(o, arg, state);
+    case 'j':
+        return parse_jobs(o, arg, state);
+    case KEY_RESUME:
+        o->resume = true;
+        return 0;
+    case KEY_SHARD:
+        return parse_shard(o, arg, state);
+    case KEY_BASELINE:
+        o->baseline = arg;
+        return 0;
+    case KEY_TIME_LIMIT:
+        return parse_duration("time-limit", arg, &o->time_limit_s, state);
+    case KEY_CELL_TIMEOUT:
+        return parse_cell_timeout(o, arg, state);
     case KEY_DRY_RUN:
         o->dry_run = true;
         return 0;
@@ -303,6 +377,7 @@ int options_parse(int argc, char **argv, const char *args_doc, const char *doc, 
         (struct cell_options){.explore = EXPLORE_COMPLETE, .limit = 1000000, .nested = 1, .schedule = 1, .seed = 1};
     o->cell.stop = &options_stopped;
     o->schedules = 1;
+    o->cell_timeout_s = 300;
     *help = false;
     for (int i = 1; i < argc; i++)
         if (!strcmp(argv[i], "--"))

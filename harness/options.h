@@ -5,6 +5,7 @@
 #include <argp.h>
 
 #include "harness/cell.h"
+#include "harness/shard.h"
 #include "reports/render.h"
 
 #define OPTIONS_MAX_NAMES 64
@@ -23,6 +24,12 @@ struct options {
     const char *store;
     const char *output; /* -o */
     bool json, quiet, verbose, dry_run;
+    unsigned jobs;           /* -j; 0: as many as there are processors */
+    unsigned cell_timeout_s; /* without a sign of life */
+    uint64_t time_limit_s;   /* 0: none */
+    bool resume;
+    struct shard shard;
+    const char *baseline;
     enum option_color color;
     char **arguments; /* what is left: scenarios, a directory, an id */
     int argument_count;

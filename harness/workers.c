@@ -18,6 +18,7 @@ enum { KIND_BEAT, KIND_RESULT };
 
 #define HEAD_BYTES 16u
 #define TICK_MS    1000
+#define PAUSE_S    5.0 /* longer than a tick, and than the parent has to do at once */
 
 struct worker {
     pid_t pid; /* 0: none */
@@ -36,6 +37,7 @@ struct pool {
     bool none_left; /* next() said so */
     bool waiting;   /* next() said: not before another one is done */
     struct bytes request;
+    double looked; /* when last */
 };
 
 struct workers_self {
@@ -53,7 +55,8 @@ static double now(void)
 unsigned workers_default_count(void)
 {
     cpu_set_t set;
-    int count = sched_getaffinity(0, sizeof(set), &set) ? 0 : CPU_COUNT(&set);
+    /* A set has room for 1024; where there are more, this process may use them all. */
+    long count = sched_getaffinity(0, sizeof(set), &set) ? sysconf(_SC_NPROCESSORS_ONLN) : CPU_COUNT(&set);
     return count > 0 ? (unsigned)count : 1;
 }
 
@@ -309,9 +312,19 @@ static int hand_out(struct pool *p)
     return ret;
 }
 
+/* If the parent itself stood still, stopped by Ctrl-Z for one, nobody could be heard: that time does not count. */
+static void forgive_pause(struct pool *p)
+{
+    double at = now(), pause = p->looked > 0 ? at - p->looked : 0;
+    for (unsigned i = 0; i < p->options->count && pause > PAUSE_S; i++)
+        p->workers[i].last_sign += pause;
+    p->looked = at;
+}
+
 static int look_for_hung(struct pool *p)
 {
     int ret = 0;
+    forgive_pause(p);
     double limit = now() - p->options->timeout_s;
     for (unsigned i = 0; i < p->options->count && !ret && p->options->timeout_s; i++)
         if (p->workers[i].busy && p->workers[i].last_sign < limit)

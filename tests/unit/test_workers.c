@@ -65,7 +65,7 @@ static void job(void *opaque, struct workers_self *self, size_t number, const ui
         pause();
         break;
     case SLOW: /* longer than the timeout, with signs of life */
-        for (int i = 0; i < 25; i++) {
+        for (int i = 0; i < 35; i++) {
             usleep(100000);
             workers_beat(self, (uint64_t)i);
         }
@@ -94,7 +94,7 @@ static int done(void *opaque, const struct workers_result *result)
 static void beat(void *opaque, size_t number, uint64_t progress)
 {
     struct bench *b = opaque;
-    assert_true(b->deeds[number] == SLOW && progress < 25);
+    assert_true(b->deeds[number] == SLOW && progress < 35);
     b->beats++;
 }
 
@@ -172,9 +172,9 @@ static void a_hang_ends_and_signs_of_life_count(void **state)
     struct bench b = {.jobs = 6};
     b.deeds[1] = HANG;
     b.deeds[2] = SLOW;
-    assert_int_equal(run(&b, 3, 1), 0);
+    assert_int_equal(run(&b, 3, 2), 0);
     check(&b, 0, 1);
-    assert_string_equal(b.why[1], "gave no sign of life for 1 s and was killed");
+    assert_string_equal(b.why[1], "gave no sign of life for 2 s and was killed");
     assert_true(b.beats >= 2);
 }
 
