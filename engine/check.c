@@ -161,16 +161,7 @@ static int clear_mark(struct scan *s)
     int ret = 0;
     if (q->unflushed || qed_design_is(q->design, QED_FIELD_repair_flush, true))
         ret = qed_flush_sync(q);
-    if (ret)
-        return ret;
-    q->mark = QED_MARK_CLEAR;
-    q->header.features &= ~(uint64_t)QED_F_NEED_CHECK;
-    ret = qed_header_write_sync(q);
-    if (ret) {
-        q->mark = QED_MARK_SET;
-        q->header.features |= QED_F_NEED_CHECK;
-    }
-    return ret;
+    return ret ? ret : qed_mark_clear_header_sync(q);
 }
 
 int qed_check_run(struct qed *q, bool fix, bool fresh, struct qed_check_result *result)

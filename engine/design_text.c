@@ -85,6 +85,16 @@ static const struct field_words fields[QED_FIELD_COUNT] = {
     [QED_FIELD_native_zero] = {"native_zero", false, ON_OFF, "write-zeroes uses zero entries; off: zeros are written"},
     [QED_FIELD_check_on_reopen] = {"check_on_reopen", false, ON_OFF,
                                    "a reopen from read-only to read-write checks a marked image"},
+    [QED_FIELD_phys_size] = {"phys_size",
+                             false,
+                             {"none", "header-field", "autoclear-bit"},
+                             "how far allocation came, noted in the header: not at all, along with the mark, under an "
+                             "autoclear bit that stands for the mark"},
+    [QED_FIELD_size_check] = {"size_check",
+                              false,
+                              {"never", "marked", "always"},
+                              "at open the file's length is held against phys_size: never, to leave out the scan of a "
+                              "marked image if they are equal, to scan any image if they differ"},
 };
 
 static const unsigned value_counts[QED_FIELD_COUNT] = {

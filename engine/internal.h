@@ -7,6 +7,7 @@
  *   lock.c     who may allocate now
  *   l2cache.c  resident L2 tables
  *   mark.c     the needs-check bit: set, clear, timer
+ *   phys_size.c  how far allocation came, noted in the header
  *   check.c    the scan and the repair
  *   open.c, create.c, backing.c, resize.c, io.c   the rest
  */
@@ -44,7 +45,18 @@ struct qed_freed {
     uint64_t freed_at; /* q->flush_clock when its entry had been cleared */
 };
 
-enum qed_mark_state { QED_MARK_CLEAR, QED_MARK_SETTING, QED_MARK_SET };
+enum qed_mark_state {
+    QED_MARK_CLEAR,
+    QED_MARK_SETTING,
+    QED_MARK_SET,
+    QED_MARK_LEFT_OUT, /* it would be set if the design had one: what else the header says does not hold any more */
+};
+
+/* What the header said before the mark was written: for a write that fails. */
+struct qed_mark_undo {
+    enum qed_mark_state mark;
+    uint64_t features, compat_features, autoclear_features, phys_size;
+};
 
 struct qed {
     struct blockdev *file;
@@ -66,6 +78,9 @@ struct qed {
     uint32_t allocating;                          /* requests between their first allocation and their end */
     uint64_t allocations;                         /* how many ever began to */
     enum qed_mark_state mark;
+    struct qed_mark_undo undo;
+    bool doubt;                                 /* at open: the tables are to be scanned */
+    uint64_t phys_size;                         /* E, as in the header; 0: none */
     bool plugged;                               /* the mark is being cleared: nobody may start to allocate */
     struct qed_req *asleep_first, *asleep_last; /* waiting for the mark or for the plug, by req->lock_next */
     struct blk_timer timer, quiet_timer;
@@ -252,12 +267,28 @@ int qed_mark_clear_sync(struct qed *q);
  * metadata has just completed. */
 void qed_mark_clear_in(struct qed_req *r, bool flushed, qed_step *after);
 int qed_header_write_sync(struct qed *q);
+/* Writes the header without the mark. On failure the mark is as before. */
+int qed_mark_clear_header_sync(struct qed *q);
 /* Directly before r submits the flush after which it would clear the mark. */
 void qed_mark_note_flush(struct qed_req *r);
 bool qed_clears_on(const struct qed *q, enum qed_clear_on when);
 bool qed_clears_after_flush(const struct qed *q);
 /* A flush has completed that was submitted when so many allocations had begun, all of which had ended. */
 void qed_mark_flushed(struct qed *q, uint64_t allocations);
+
+/* --- phys_size.c --- */
+/* Is the design's phys_size one of these, and the header's room for it free? */
+bool qed_phys_size_in(const struct qed *q, uint64_t values);
+bool qed_phys_size_fits(const struct qed_header *h);
+void qed_phys_size_load(struct qed *q, const uint8_t *sector);
+/* The header's sector as it is to be written: only what is ours in it is changed. */
+void qed_header_put(const struct qed *q, uint8_t *sector);
+/* The mark, or what stands for it, and E are set in memory. */
+void qed_phys_size_note(struct qed *q, bool marked);
+/* E is where allocation goes on. */
+bool qed_phys_size_valid(const struct qed *q);
+/* Is the image to be scanned, marked or not? */
+int qed_phys_size_doubt(struct qed *q, bool marked, bool *doubt);
 
 /* --- open.c --- */
 int qed_open_depth(struct blockdev *file, const struct qed_open_options *options, unsigned depth, struct qed **out,

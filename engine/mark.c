@@ -26,9 +26,17 @@ static uint64_t values_with(enum qed_clear_on when)
     return set;
 }
 
+/* Is there anything to clear? Without a mark, only E, which has been wrong since the first allocation. */
+static bool is_set(const struct qed *q)
+{
+    return q->mark == QED_MARK_SET ||
+           (q->mark == QED_MARK_LEFT_OUT &&
+            qed_phys_size_in(q, QED_VALUE(QED_PHYS_SIZE_HEADER_FIELD) | QED_VALUE(QED_PHYS_SIZE_AUTOCLEAR_BIT)));
+}
+
 bool qed_clears_on(const struct qed *q, enum qed_clear_on when)
 {
-    return q->mark == QED_MARK_SET && !q->read_only && qed_design_in(q->design, QED_FIELD_clear_on, values_with(when));
+    return !q->read_only && is_set(q) && qed_design_in(q->design, QED_FIELD_clear_on, values_with(when));
 }
 
 /* Ordering point "need-check-clear": is the mark cleared only after a flush? */
@@ -45,15 +53,28 @@ static bool flushes_before_clearing(const struct qed *q)
     return clean ? qed_design_is(q->design, QED_FIELD_clear_order, QED_CLEAR_AFTER_FLUSH) : qed_clears_after_flush(q);
 }
 
-static void remember(struct qed *q, bool marked)
+/* What the header is to say from its next write on; undo() takes it back. */
+static void note(struct qed *q, bool marked)
 {
-    q->mark = marked ? QED_MARK_SET : QED_MARK_CLEAR;
+    const struct qed_header *h = &q->header;
+    q->undo = (struct qed_mark_undo){.mark = q->mark,
+                                     .features = h->features,
+                                     .compat_features = h->compat_features,
+                                     .autoclear_features = h->autoclear_features,
+                                     .phys_size = q->phys_size};
+    qed_phys_size_note(q, marked);
+    q->mark = marked ? QED_MARK_SETTING : QED_MARK_CLEAR;
     if (!marked)
         qed_mark_timer_cancel(q);
-    if (marked)
-        q->header.features |= QED_F_NEED_CHECK;
-    else
-        q->header.features &= ~(uint64_t)QED_F_NEED_CHECK;
+}
+
+static void undo(struct qed *q)
+{
+    q->mark = q->undo.mark;
+    q->header.features = q->undo.features;
+    q->header.compat_features = q->undo.compat_features;
+    q->header.autoclear_features = q->undo.autoclear_features;
+    q->phys_size = q->undo.phys_size;
 }
 
 /* --- the header sector: read, patched, written --------------------------------------------------------------------- */
@@ -71,7 +92,7 @@ static void header_read(struct qed_req *r, int ret)
         header_written(r, ret);
         return;
     }
-    qed_header_encode(&r->q->header, r->sector_buf);
+    qed_header_put(r->q, r->sector_buf);
     struct iovec iov = {.iov_base = r->sector_buf, .iov_len = BLK_SECTOR_BYTES};
     qed_file_write(r, BLK_EVENT_HEADER_UPDATE, 0, &iov, 1, header_written);
 }
@@ -95,7 +116,7 @@ int qed_header_write_sync(struct qed *q)
     int ret = qed_read_sync(q, BLK_EVENT_HEADER_READ, 0, sector, sizeof(sector));
     if (ret)
         return ret;
-    qed_header_encode(&q->header, sector);
+    qed_header_put(q, sector);
     return qed_write_sync(q, BLK_EVENT_HEADER_UPDATE, 0, sector, sizeof(sector));
 }
 
@@ -105,7 +126,10 @@ static void set_finish(struct qed_req *r, int ret)
 {
     struct qed *q = r->q;
     /* A header write that failed is a table write that failed: the old driver goes on as if it had happened. */
-    remember(q, !ret || qed_design_is(q->design, QED_FIELD_failed_table, QED_FAILED_TABLE_KEEP));
+    if (!ret || qed_design_is(q->design, QED_FIELD_failed_table, QED_FAILED_TABLE_KEEP))
+        q->mark = QED_MARK_SET;
+    else
+        undo(q);
     qed_wake_sleepers(q);
     r->after_link(r, ret); /* borrowed: nothing is being linked yet */
 }
@@ -123,16 +147,17 @@ static void set_written(struct qed_req *r, int ret)
 void qed_mark_set(struct qed_req *r, qed_step *after)
 {
     struct qed *q = r->q;
-    if (q->mark == QED_MARK_SET || !qed_mark_wanted(q)) {
-        after(r, 0);
-        return;
-    }
     if (q->mark == QED_MARK_SETTING) {
         qed_sleep(r);
         return;
     }
-    q->mark = QED_MARK_SETTING;
-    q->header.features |= QED_F_NEED_CHECK;
+    if (q->mark == QED_MARK_CLEAR && !qed_mark_wanted(q))
+        q->mark = QED_MARK_LEFT_OUT;
+    if (q->mark != QED_MARK_CLEAR) {
+        after(r, 0);
+        return;
+    }
+    note(q, true);
     r->after_link = after;
     write_header(r, set_written);
 }
@@ -149,7 +174,7 @@ static void clear_finish(struct qed_req *r, int ret)
 static void clear_written(struct qed_req *r, int ret)
 {
     if (ret && qed_design_is(r->q->design, QED_FIELD_failed_table, QED_FAILED_TABLE_ROLL_BACK))
-        remember(r->q, true);
+        undo(r->q);
     if (!ret && r->trailing_flush)
         qed_file_flush(r, clear_finish);
     else
@@ -177,12 +202,12 @@ void qed_mark_clear_in(struct qed_req *r, bool flushed, qed_step *after)
 {
     struct qed *q = r->q;
     /* The mark vouches for allocations under way too: while there are any besides our own, it stays. */
-    if (q->mark != QED_MARK_SET || q->plugged || others_allocate(r) || !flush_covers(r)) {
+    if (!is_set(q) || q->plugged || others_allocate(r) || !flush_covers(r)) {
         after(r, 0);
         return;
     }
     q->plugged = true;
-    remember(q, false);
+    note(q, false);
     r->after_clear = after;
     r->trailing_flush = !flushed;
     write_header(r, clear_written);
@@ -270,7 +295,8 @@ void qed_mark_timer_init(struct qed *q)
 
 static void arm(struct qed *q, struct blk_timer *timer)
 {
-    if (q->file->loop && q->mark == QED_MARK_SET && !q->read_only && !timer->armed && !q->plugged)
+    bool may_be_set = q->mark == QED_MARK_SET || q->mark == QED_MARK_LEFT_OUT;
+    if (q->file->loop && may_be_set && !q->read_only && !timer->armed && !q->plugged)
         q->file->loop->ops->timer_set(q->file->loop, timer, q->design->clear_timer_ms * UINT64_C(1000000));
 }
 
@@ -329,19 +355,18 @@ int qed_drain(struct qed *q)
     return ret ? ret : w.ret;
 }
 
+int qed_mark_clear_header_sync(struct qed *q)
+{
+    note(q, false);
+    int ret = qed_header_write_sync(q);
+    if (ret)
+        undo(q);
+    return ret;
+}
+
 /* Ordering point "need-check-clear" at close. The flush after a cleared mark is the caller's last one. */
 int qed_mark_clear_sync(struct qed *q)
 {
-    int ret = 0;
-    if (q->mark != QED_MARK_SET)
-        return 0;
-    if (flushes_before_clearing(q))
-        ret = qed_flush_sync(q);
-    if (ret)
-        return ret;
-    remember(q, false);
-    ret = qed_header_write_sync(q);
-    if (ret)
-        remember(q, true);
-    return ret;
+    int ret = is_set(q) && flushes_before_clearing(q) ? qed_flush_sync(q) : 0;
+    return ret || !is_set(q) ? ret : qed_mark_clear_header_sync(q);
 }

@@ -23,6 +23,7 @@ static int read_header(struct qed *q, struct qed_error *err)
     if (!qed_cluster_size_valid(h->cluster_size))
         return qed_fail(err, -EINVAL, "QED cluster size is invalid: %u; expected a power of two from %u to %u",
                         h->cluster_size, QED_MIN_CLUSTER_BYTES, QED_MAX_CLUSTER_BYTES);
+    qed_phys_size_load(q, sector);
     return 0;
 }
 
@@ -121,6 +122,18 @@ static int find_end_by_scan(struct qed *q, struct qed_error *err)
     return 0;
 }
 
+/* A file's length says it; on a device of fixed length the header, or else the tables. */
+static int find_end(struct qed *q, struct qed_error *err)
+{
+    if (q->file->ops->resize)
+        return 0;
+    if (q->phys_size > q->file_size || !qed_phys_size_valid(q))
+        return find_end_by_scan(q, err);
+    q->used_below = q->file_size;
+    q->file_size = q->phys_size;
+    return 0;
+}
+
 /* The exact length is one more thing a crash leaves open: only designs that act on it ask. */
 static bool tail_matters(const struct qed *q)
 {
@@ -161,21 +174,42 @@ static int settle_tail(struct qed *q, struct qed_error *err)
  * is written. */
 static int clear_autoclear(struct qed *q, struct qed_error *err)
 {
+    uint64_t known = q->header.autoclear_features & QED_AUTOCLEAR_PHYS_SIZE;
     if (q->read_only || !q->header.autoclear_features)
         return 0;
-    q->header.autoclear_features = 0;
+    if (known && !qed_phys_size_in(q, QED_VALUE(QED_PHYS_SIZE_AUTOCLEAR_BIT)))
+        known = 0;
+    if (q->header.autoclear_features == known)
+        return 0;
+    q->header.autoclear_features = known;
     int ret = qed_header_write_sync(q);
     if (!ret)
         ret = qed_flush_sync(q);
     return ret ? qed_fail(err, ret, "Failed to update header: %s", strerror(-ret)) : 0;
 }
 
-static int repair_if_marked(struct qed *q, struct qed_error *err)
+/* Is the image marked, and is it to be scanned? Only who may write has to know. */
+static int settle_mark(struct qed *q, struct qed_error *err)
 {
-    if (q->read_only || q->mark != QED_MARK_SET)
+    bool marked = q->header.features & QED_F_NEED_CHECK;
+    if (!marked && !q->read_only && !(q->header.autoclear_features & QED_AUTOCLEAR_PHYS_SIZE))
+        marked = qed_phys_size_in(q, QED_VALUE(QED_PHYS_SIZE_AUTOCLEAR_BIT));
+    q->mark = marked ? QED_MARK_SET : QED_MARK_CLEAR;
+    q->doubt = false;
+    int ret = q->read_only ? 0 : qed_phys_size_doubt(q, marked, &q->doubt);
+    return ret ? qed_fail(err, ret, "Failed to get file length: %s", strerror(-ret)) : 0;
+}
+
+static int repair_if_in_doubt(struct qed *q, struct qed_error *err)
+{
+    enum qed_mark_state mark = q->mark;
+    if (q->read_only || !q->doubt)
         return 0;
+    q->mark = QED_MARK_SET; /* all that is found wrong and mended counts as if it had been */
     q->report.scanned = true;
     q->report.check_ret = qed_check_run(q, true, false, &q->report.check);
+    if (q->mark == QED_MARK_SET)
+        q->mark = mark;
     if (q->report.check_ret)
         return qed_fail(err, q->report.check_ret, "Image corrupted: the check could not finish: %s",
                         strerror(-q->report.check_ret));
@@ -195,17 +229,17 @@ static int load(struct qed *q, const struct qed_open_options *options, unsigned 
         ret = read_l1(q, err);
     if (!ret)
         ret = qed_backing_open(q, options, depth, err);
-    if (!ret && !q->file->ops->resize)
-        ret = find_end_by_scan(q, err);
-    if (ret)
-        return ret;
-    q->mark = q->header.features & QED_F_NEED_CHECK ? QED_MARK_SET : QED_MARK_CLEAR;
-    ret = clear_autoclear(q, err);
+    if (!ret)
+        ret = find_end(q, err);
+    if (!ret)
+        ret = settle_mark(q, err);
+    if (!ret)
+        ret = clear_autoclear(q, err);
     if (!ret)
         ret = settle_tail(q, err);
     q->size_at_open = q->file_size;
     if (!ret && !options->check_mode)
-        ret = repair_if_marked(q, err);
+        ret = repair_if_in_doubt(q, err);
     return ret;
 }
 
@@ -316,12 +350,14 @@ int qed_reopen(struct qed *q, bool read_only, struct qed_error *err)
     q->read_only = read_only;
     if (read_only)
         return 0;
-    ret = clear_autoclear(q, err);
+    ret = settle_mark(q, err);
+    if (!ret)
+        ret = clear_autoclear(q, err);
     if (!ret)
         ret = settle_tail(q, err);
     /* Ordering point "check-on-reopen": a marked image that becomes writable without ever having been checked. */
-    if (!ret && q->mark == QED_MARK_SET && qed_design_is(q->design, QED_FIELD_check_on_reopen, true))
-        ret = repair_if_marked(q, err);
+    if (!ret && q->doubt && qed_design_is(q->design, QED_FIELD_check_on_reopen, true))
+        ret = repair_if_in_doubt(q, err);
     if (ret)
         q->read_only = true;
     return ret;

@@ -96,6 +96,20 @@ enum qed_reuse {
     QED_REUSE_AFTER_FLUSH, /* only once a flush has covered the cleared entry */
 };
 
+/* Ordering point "phys-size": where it is noted how far allocation came (E), and so what stands for the mark. */
+enum qed_phys_size {
+    QED_PHYS_SIZE_NONE,
+    QED_PHYS_SIZE_HEADER_FIELD,  /* written along with the mark, and valid where the mark is clear (A16) */
+    QED_PHYS_SIZE_AUTOCLEAR_BIT, /* the bit that vouches for E stands for the absence of a mark (A17) */
+};
+
+/* Ordering point "size-check": what the file's length says at a read-write open, held against E. */
+enum qed_size_check {
+    QED_SIZE_CHECK_NEVER,
+    QED_SIZE_CHECK_MARKED, /* they are equal: a marked image needs no scan (A18) */
+    QED_SIZE_CHECK_ALWAYS, /* they differ: an image is scanned even if it is not marked */
+};
+
 /* The fields, in the order of text and reports: name, number of values. A value is an index into the field's words. */
 #define QED_DESIGN_FIELDS(X)                                                                                           \
     X(data_flush, 6)                                                                                                   \
@@ -117,7 +131,9 @@ enum qed_reuse {
     X(repair_flush, 2)       /* ordering point "repair-flush": a real flush before repair clears the mark */           \
     X(backing_clip, 2)       /* beyond the backing file's end are zeros; off: -EIO as in the 2010 patch */             \
     X(native_zero, 2)        /* write-zeroes uses zero entries; off: real zeros are written */                         \
-    X(check_on_reopen, 2)    /* a read-only to read-write reopen of a marked image checks it */
+    X(check_on_reopen, 2)    /* a read-only to read-write reopen of a marked image checks it */                        \
+    X(phys_size, 3)                                                                                                    \
+    X(size_check, 3)
 
 enum qed_design_field {
 #define X(field, values) QED_FIELD_##field,

@@ -32,6 +32,12 @@
 #define QED_F_BACKING_FORMAT_NO_PROBE 4u
 #define QED_F_KNOWN                   7u
 
+/* Our experimental extension (docs/format.md 1.8): the last 8 bytes of the header's first sector hold E, the end of the
+ * last allocation in bytes. Announced by one of these, high up, where the format has no bits. */
+#define QED_PHYS_SIZE_OFFSET    504u
+#define QED_COMPAT_PHYS_SIZE    (UINT64_C(1) << 62) /* of compat_features: E holds while the image is not marked */
+#define QED_AUTOCLEAR_PHYS_SIZE (UINT64_C(1) << 62) /* of autoclear_features: E holds and the tables are consistent */
+
 /* L2 entry values that are not offsets. In L1 only 0 is special. */
 #define QED_ENTRY_UNALLOCATED 0u
 #define QED_ENTRY_ZERO        1u

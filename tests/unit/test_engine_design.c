@@ -10,35 +10,12 @@
 
 #include "engine/qed_design.h"
 
-#define FIELDS(X)                                                                                                      \
-    X(data_flush)                                                                                                      \
-    X(l1_flush)                                                                                                        \
-    X(need_check)                                                                                                      \
-    X(need_check_with_backing)                                                                                         \
-    X(clear_on)                                                                                                        \
-    X(clear_order)                                                                                                     \
-    X(clear_timer_ms)                                                                                                  \
-    X(publish)                                                                                                         \
-    X(failed_table)                                                                                                    \
-    X(tail)                                                                                                            \
-    X(zero_fill)                                                                                                       \
-    X(zero_cluster_fill)                                                                                               \
-    X(lock)                                                                                                            \
-    X(reuse)                                                                                                           \
-    X(evict_referenced)                                                                                                \
-    X(backing_name_flush)                                                                                              \
-    X(repair_flush)                                                                                                    \
-    X(backing_clip)                                                                                                    \
-    X(native_zero)                                                                                                     \
-    X(check_on_reopen)
-
 static unsigned differences(const struct qed_design *a, const struct qed_design *b)
 {
-    unsigned n = 0;
+    unsigned n = a->clear_timer_ms != b->clear_timer_ms;
 
-#define COMPARE(field) n += a->field != b->field;
-    FIELDS(COMPARE)
-#undef COMPARE
+    for (unsigned f = 0; f < QED_FIELD_COUNT; f++)
+        n += a->value[f] != b->value[f];
     return n;
 }
 
