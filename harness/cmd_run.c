@@ -3,11 +3,13 @@
 #include <string.h>
 
 #include "harness/campaign.h"
+#include "harness/command_line.h"
 #include "harness/commands.h"
 #include "harness/id.h"
 #include "harness/library.h"
 #include "harness/options.h"
 #include "harness/target.h"
+#include "reports/compare.h"
 #include "simdisk/xalloc.h"
 
 struct run {
@@ -25,37 +27,6 @@ static int complain(const char *verb, int code, const char *text)
     return code;
 }
 
-/* As a shell reads it back. */
-static void print_word(FILE *out, const char *word)
-{
-    if (*word && !word[strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./=,:+@%")]) {
-        fputs(word, out);
-        return;
-    }
-    fputc('\'', out);
-    for (; *word; word++)
-        if (*word == '\'')
-            fputs("'\\''", out);
-        else
-            fputc(*word, out);
-    fputc('\'', out);
-}
-
-/* The command as typed, for the record and to be pasted. */
-static char *command_line(int argc, char **argv)
-{
-    char *text = NULL;
-    size_t size = 0;
-    FILE *out = xalloc_check(open_memstream(&text, &size));
-    fputs("qedcrash", out);
-    for (int i = 0; i < argc; i++) {
-        fputc(' ', out);
-        print_word(out, argv[i]);
-    }
-    fclose(out);
-    return text;
-}
-
 static int render(struct run *r,
                   int (*draw)(struct store *, FILE *, const struct render_options *, struct store_error *))
 {
@@ -63,7 +34,13 @@ static int render(struct run *r,
     struct render_options look;
     struct store *store = r->campaign.store;
     options_render(&r->o, &look);
+    if (r->o.baseline && compare_with(store, r->o.baseline, &err))
+        return complain(r->verb, EXIT_INTERNAL, err.text);
     int ret = r->o.json ? render_json(store, stdout, &err) : draw(store, stdout, &look, &err);
+    if (!ret && r->o.baseline && !r->o.json) {
+        fprintf(stdout, "against %s:\n", r->o.baseline);
+        ret = compare_print(store, stdout, false, &err);
+    }
     if (!ret && (fflush(stdout) || ferror(stdout))) {
         snprintf(err.text, sizeof(err.text), "cannot write to standard output: %s", strerror(errno));
         ret = -EIO;
@@ -107,8 +84,16 @@ static void default_designs(struct options *o)
         o->designs[o->design_count++] = &qed_designs[i];
 }
 
+/* What would be wrong hours later is said now. */
 static int check_options(struct run *r)
 {
+    struct store *baseline;
+    struct store_error err;
+    if (r->o.baseline) {
+        if (store_open(r->o.baseline, NULL, &baseline, &err))
+            return complain(r->verb, EXIT_USAGE, err.text);
+        store_close(baseline, &err);
+    }
     if (r->o.resume && !r->o.store)
         return complain(r->verb, EXIT_USAGE, "--resume goes on with a store; name it with --store");
     return 0;
@@ -124,6 +109,17 @@ static void list_cells(const struct run *r)
     }
 }
 
+/* With a baseline only what is new counts; but a campaign that misses a canary has shown nothing. */
+static int conclude_against_baseline(struct run *r, const struct store_summary *sum, bool matrix)
+{
+    struct compare_counts n = {0};
+    struct store_error err;
+    if (compare_count(r->campaign.store, &n, &err))
+        return complain(r->verb, EXIT_INTERNAL, err.text);
+    bool fresh = n.fresh_safe || (matrix ? n.fresh_unexpected : n.fresh);
+    return fresh || sum->canaries_caught < sum->canaries_of ? EXIT_FINDINGS : EXIT_CLEAN;
+}
+
 /* What a campaign comes to: run says 1 for any finding, matrix only for what nobody expected. */
 static int conclude(struct run *r, bool matrix)
 {
@@ -131,6 +127,8 @@ static int conclude(struct run *r, bool matrix)
     struct store_error err;
     if (store_summarize(r->campaign.store, &sum, &err))
         return complain(r->verb, EXIT_INTERNAL, err.text);
+    if (r->o.baseline)
+        return conclude_against_baseline(r, &sum, matrix);
     if (sum.unexpected || sum.canaries_caught < sum.canaries_of || (!matrix && sum.unsafe))
         return EXIT_FINDINGS;
     return EXIT_CLEAN;
@@ -169,18 +167,17 @@ static const char run_doc[] =
 
 int cmd_run(int argc, char **argv)
 {
-    struct run r = {.verb = argv[0]};
+    struct run r = {.verb = argv[0], .command = command_line(argc, argv)};
     bool help;
     int ret = options_parse(argc, argv, "SCENARIO...", run_doc, &r.o, &help);
     if (ret || help)
-        return ret;
+        return end_run(&r, ret);
     if (!r.o.argument_count)
         return end_run(&r, complain(r.verb, EXIT_USAGE,
                                     "which scenario? Name a .scn file, or one of the library (see scenarios/)"));
     options_catch_signals();
     default_designs(&r.o);
     default_disks(&r.o, false);
-    r.command = command_line(argc, argv);
     ret = check_options(&r);
     for (int i = 0; i < r.o.argument_count && !ret; i++) {
         struct scn_error err;
@@ -224,17 +221,16 @@ static int plan_matrix(struct run *r)
 
 int cmd_matrix(int argc, char **argv)
 {
-    struct run r = {.verb = argv[0]};
+    struct run r = {.verb = argv[0], .command = command_line(argc, argv)};
     bool help;
     int ret = options_parse(argc, argv, "[DIR]", matrix_doc, &r.o, &help);
     if (ret || help)
-        return ret;
+        return end_run(&r, ret);
     if (r.o.argument_count > 1)
         return end_run(&r, complain(r.verb, EXIT_USAGE, "takes one directory at the most"));
     options_catch_signals();
     default_designs(&r.o);
     default_disks(&r.o, true);
-    r.command = command_line(argc, argv);
     ret = check_options(&r);
     if (!ret)
         ret = shard_of_task(&r);
@@ -282,18 +278,17 @@ static int open_repro(struct run *r)
 
 int cmd_repro(int argc, char **argv)
 {
-    struct run r = {.verb = argv[0]};
+    struct run r = {.verb = argv[0], .command = command_line(argc, argv)};
     bool help;
     int ret = options_parse(argc, argv, "ID", repro_doc, &r.o, &help);
     if (ret || help)
-        return ret;
+        return end_run(&r, ret);
     char why[320] = "takes one id; findings print theirs as 'repro: qedcrash repro ...'";
     struct finding_id id;
     if (r.o.argument_count != 1 || !id_parse(r.o.arguments[0], &id, why, sizeof(why)))
         return end_run(&r, complain(r.verb, EXIT_USAGE, why));
     options_catch_signals();
     r.o.cell.seed = id.seed;
-    r.command = command_line(argc, argv);
     ret = open_repro(&r);
     if (!ret)
         ret = repro_id(&r, &id);

@@ -19,6 +19,8 @@ int cmd_matrix(int argc, char **argv);
 int cmd_repro(int argc, char **argv);
 int cmd_explain(int argc, char **argv);
 int cmd_shrink(int argc, char **argv);
+int cmd_merge(int argc, char **argv);
+int cmd_diff(int argc, char **argv);
 int cmd_export(int argc, char **argv);
 int cmd_designs(int argc, char **argv);
 int cmd_img(int argc, char **argv);

@@ -17,6 +17,8 @@ static const struct verb {
      "ID           a finding as a story: what was written, what survived, what the guest sees, why"},
     {"shrink", cmd_shrink, "ID            the smallest workload and the fewest survivors that still show it"},
     {"export", cmd_export, "ID DIR        a bundle that a stranger can rerun"},
+    {"merge", cmd_merge, "OUT IN...      the stores of a campaign's shards, as one"},
+    {"diff", cmd_diff, "OLD NEW         new, fixed and still-open findings between two stores"},
     {"designs", cmd_designs, "             the designs and the disk models"},
     {"img", cmd_img, "create|info|check|map|io FILE ...   QED images on real files"},
 };

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <math.h>
 
+#include "reports/compare.h"
 #include "reports/render_db.h"
 
 /* "schedules" is there only where a cell stands for all of them, and "cut" only where something was cut; json_insert() leaves a null "expected" alone, json_patch() would not. */
@@ -110,6 +111,10 @@ int render_json(struct store *s, FILE *out, struct store_error *err)
     if (!ret) {
         fputs(",\"skipped\":", out);
         ret = print_array(s, out, skipped_sql, err);
+    }
+    if (!ret && s->compared) {
+        fputs(",\"baseline\":", out);
+        ret = compare_print_json(s, out, err);
     }
     if (ret)
         return ret;

@@ -221,3 +221,23 @@ SELECT p.id AS campaign, p.version, p.seed, p.command, p.canaries_caught, p.cana
     coalesce(sum(c.flushes), 0) AS flushes, coalesce(sum(c.scans), 0) AS scans
 FROM campaign p LEFT JOIN cell c ON c.campaign = p.id
 GROUP BY p.id;
+
+-- One row per finished campaign, in the order of time, and what is otherwise than in the one before: findings by cell,
+-- class, guest cluster and missing order. NULL in the first.
+CREATE VIEW v_trend AS
+SELECT c.campaign, c.version, c.seed, c.command, c.cells, c.safe, c.unsafe, c.incomplete, c.unexpected, c.findings,
+    c.unexpected_findings, c.executions, c.image_writes, c.flushes, c.scans, c.canaries_caught, c.canaries_of, c.previous,
+    iif(c.previous IS NULL, NULL, (SELECT count(*) FROM (
+        SELECT scenario, design, disk, schedule, class, guest_cluster, missing_order FROM v_findings
+            WHERE campaign = c.campaign
+        EXCEPT
+        SELECT scenario, design, disk, schedule, class, guest_cluster, missing_order FROM v_findings
+            WHERE campaign = c.previous))) AS new_findings,
+    iif(c.previous IS NULL, NULL, (SELECT count(*) FROM (
+        SELECT scenario, design, disk, schedule, class, guest_cluster, missing_order FROM v_findings
+            WHERE campaign = c.previous
+        EXCEPT
+        SELECT scenario, design, disk, schedule, class, guest_cluster, missing_order FROM v_findings
+            WHERE campaign = c.campaign))) AS gone_findings
+FROM (SELECT *, lag(campaign) OVER (ORDER BY campaign) AS previous FROM v_campaigns WHERE finished) c
+ORDER BY c.campaign;

@@ -32,6 +32,7 @@ struct store {
     int64_t campaign;
     int64_t base; /* the last cell of the campaigns before */
     bool read_only;
+    bool compared; /* compare.h: the temporary tables are there */
     sqlite3_stmt *stmts[STORE_STMT_COUNT];
 };
 
