@@ -643,6 +643,20 @@ int cell_run(const struct scenario *s, const struct qed_design *design, const st
     return cell_judge(s, design, disk, options, take_into_store, &to, err);
 }
 
+static bool is_complete(const struct cell *c)
+{
+    return !c->cut && !c->sampled && !c->one_order && !overflows(c) &&
+           (!c->all || schedules_figures(c->all).walk.complete);
+}
+
+static void add_up(const struct cell *c, struct cell_sum *sum)
+{
+    sum->cells++;
+    sum->executions += c->counts.executions + (c->judge ? judge_count(c->judge)->executions : 0);
+    sum->incomplete += !is_complete(c);
+    bignum_add(&sum->states, &c->coverage.states);
+}
+
 static void hand_out(struct cell *c, cell_finding_fn *take, void *opaque)
 {
     struct cell_rows rows;
@@ -659,6 +673,8 @@ int cell_findings(const struct scenario *s, const struct qed_design *design, con
     int ret = explore_cell(&c, err);
     if (!ret && c.stopped)
         ret = -EINTR;
+    if (!ret && options->sum)
+        add_up(&c, options->sum);
     if (!ret)
         hand_out(&c, take, opaque);
     cell_close(&c);

@@ -6,9 +6,17 @@
 
 #include "reports/store.h"
 #include "scenarios/runner.h"
+#include "simdisk/bignum.h"
 #include "simdisk/crash_state.h"
 
 enum explore { EXPLORE_COMPLETE, EXPLORE_ENUMERATE, EXPLORE_SAMPLE };
+
+/* What an exploration came to, over one cell or, added up, over many. */
+struct cell_sum {
+    struct bignum states; /* the caller's, to be freed */
+    uint64_t cells, executions;
+    uint64_t incomplete; /* cells of which not every state is spoken for */
+};
 
 struct cell_options {
     enum explore explore;
@@ -24,6 +32,7 @@ struct cell_options {
     volatile const int *stop;                        /* set by a signal: leave early; may be NULL */
     void (*beat)(void *opaque, uint64_t executions); /* may be NULL; called often: still at work, and so far */
     void *beat_opaque;
+    struct cell_sum *sum; /* cell_findings adds to it; may be NULL */
 };
 
 /* Takes a cell's result, which lives for the call. 0, or -errno with one sentence in err. */

@@ -22,6 +22,7 @@ int cmd_shrink(int argc, char **argv);
 int cmd_merge(int argc, char **argv);
 int cmd_diff(int argc, char **argv);
 int cmd_export(int argc, char **argv);
+int cmd_gen(int argc, char **argv);
 int cmd_designs(int argc, char **argv);
 int cmd_img(int argc, char **argv);
 

@@ -28,6 +28,11 @@ enum {
     KEY_BASELINE,
     KEY_TIME_LIMIT,
     KEY_CELL_TIMEOUT,
+    KEY_OPS,
+    KEY_EVENTS,
+    KEY_WITH,
+    KEY_ONLY,
+    KEY_JUDGE,
 };
 
 static const struct argp_option argp_options[] = {
@@ -55,7 +60,12 @@ static const struct argp_option argp_options[] = {
     {"time-limit", KEY_TIME_LIMIT, "T", 0, "Begin no cell after T (90, 90s, 30m, 8h); --resume goes on", 0},
     {"cell-timeout", KEY_CELL_TIMEOUT, "T", 0,
      "Give a cell up when nothing was heard of it for T (default 300s; 0: never)", 0},
-    {"output", 'o', "FILE", 0, "shrink: write the scenario here as well", 0},
+    {"output", 'o', "FILE", 0, "shrink: write the scenario here as well; gen: a directory for all of them", 0},
+    {"ops", KEY_OPS, "N", 0, "gen: workloads of at most N guest operations (default 2)", 0},
+    {"events", KEY_EVENTS, "N", 0, "gen: at most N things happen to them: a crash, an error (default 1)", 0},
+    {"with", KEY_WITH, "CLASSES", 0, "gen: these classes of words too, such as inject,kill", 0},
+    {"only", KEY_ONLY, "CLASSES", 0, "gen: these classes and no others", 0},
+    {"judge", KEY_JUDGE, NULL, 0, "gen: judge the designs under every workload", 0},
     {"json", KEY_JSON, NULL, 0, "One JSON object on standard output", 0},
     {"color", KEY_COLOR, "WHEN", 0, "auto, always or never", 0},
     {"dry-run", KEY_DRY_RUN, NULL, 0, "List the cells that would be judged, and stop", 0},
@@ -244,8 +254,8 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
         o->store = arg;
         return 0;
     case 'o':
-        if (strcmp(state->argv[0], "shrink") != 0) {
-            fprintf(stderr, "qedcrash %s: writes no file; -o belongs to shrink\n", state->argv[0]);
+        if (strcmp(state->argv[0], "shrink") != 0 && strcmp(state->argv[0], "gen") != 0) {
+            fprintf(stderr, "qedcrash %s: writes no file; -o belongs to shrink and gen\n", state->argv[0]);
             return EINVAL;
         }
         o->output = arg;
@@ -271,6 +281,20 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
         return parse_cell_timeout(o, arg, state);
     case KEY_DRY_RUN:
         o->dry_run = true;
+        return 0;
+    case KEY_OPS:
+        return parse_count("ops", arg, 1, &o->gen_ops, state);
+    case KEY_EVENTS:
+        o->gen_events_given = true;
+        return parse_count("events", arg, 0, &o->gen_events, state);
+    case KEY_WITH:
+        o->gen_with = arg;
+        return 0;
+    case KEY_ONLY:
+        o->gen_only = arg;
+        return 0;
+    case KEY_JUDGE:
+        o->gen_judge = true;
         return 0;
     case 'q':
         o->quiet = true;
@@ -397,6 +421,16 @@ int options_parse(int argc, char **argv, const char *args_doc, const char *doc, 
         return 0;
     options_free(o);
     return EXIT_USAGE;
+}
+
+void options_default_pairs(struct options *o)
+{
+    for (size_t i = 0; !o->design_count && i < qed_design_count && i < OPTIONS_MAX_NAMES; i++)
+        o->designs[i] = &qed_designs[i];
+    if (!o->design_count)
+        o->design_count = qed_design_count < OPTIONS_MAX_NAMES ? qed_design_count : OPTIONS_MAX_NAMES;
+    if (!o->disk_count)
+        o->disks[o->disk_count++] = sim_disk_model_find("ssd");
 }
 
 void options_free(struct options *o)

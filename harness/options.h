@@ -31,13 +31,19 @@ struct options {
     struct shard shard;
     const char *baseline;
     enum option_color color;
-    char **arguments; /* what is left: scenarios, a directory, an id */
+    /* gen */
+    uint64_t gen_ops, gen_events; /* ops 0: not given */
+    bool gen_events_given, gen_judge;
+    const char *gen_with, *gen_only; /* classes; NULL: not given */
+    char **arguments;                /* what is left: scenarios, a directory, an id */
     int argument_count;
 };
 
 /* Parses argv for a verb whose options these are; `doc` is argp's (examples first). 0, or EXIT_USAGE after one line on
  * stderr; *help is set when --help was printed. */
 int options_parse(int argc, char **argv, const char *args_doc, const char *doc, struct options *o, bool *help);
+/* Designs and disk models where none were named: every design on ssd. */
+void options_default_pairs(struct options *o);
 void options_free(struct options *o);
 void options_render(const struct options *o, struct render_options *r);
 

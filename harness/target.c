@@ -4,8 +4,11 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "harness/library.h"
+#include "scenarios/generate.h"
+#include "simdisk/xalloc.h"
 
 static int complain_scenario(const char *text, struct scn_error *err)
 {
@@ -21,6 +24,13 @@ int target_scenario(const char *text, struct scenario **out, char **name, struct
     char *path = library_path(text);
     *out = NULL;
     *name = NULL;
+    if (!path && gen_is_name(text)) {
+        *name = xalloc_check(strdup(text));
+        int bad = gen_parse(text, out, err);
+        if (bad)
+            free(*name), *name = NULL;
+        return bad;
+    }
     if (!path)
         return complain_scenario(text, err);
     int ret = scenario_load(path, out, err);

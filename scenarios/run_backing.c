@@ -79,22 +79,41 @@ static int backing_open(struct qed_backing_host *host, const char *name, struct 
     return 0;
 }
 
+static void fill_tagged(struct sim_pages *pages, uint64_t length_bytes)
+{
+    for (uint64_t sector = 0; sector < length_bytes / BLK_SECTOR_BYTES; sector++) {
+        struct tag tag = {.kind = TAG_BACKING, .sector = sector};
+        uint8_t bytes[BLK_SECTOR_BYTES];
+
+        tag_fill(bytes, &tag);
+        sim_pages_write(pages, sector * BLK_SECTOR_BYTES, bytes, sizeof(bytes));
+    }
+}
+
+/* Its contents follow from its length, nobody writes to it, and filling it takes longer than judging a small cell: the
+ * last one is kept, for this thread, and everybody gets a snapshot. */
+static struct sim_pages *tagged(uint64_t length_bytes)
+{
+    static _Thread_local struct sim_pages *last;
+    static _Thread_local uint64_t last_bytes;
+
+    if (!last || last_bytes != length_bytes) {
+        if (last)
+            sim_pages_destroy(last);
+        last = sim_pages_create();
+        last_bytes = length_bytes;
+        fill_tagged(last, length_bytes);
+    }
+    return sim_pages_snapshot(last);
+}
+
 void run_backing_init(struct run_backing *b, const struct scenario *s, struct sim_loop *loop)
 {
     *b = (struct run_backing){.host = {.open = backing_open}, .loop = loop};
     if (s->backing == SCN_BACKING_NONE)
         return;
-    b->pages = sim_pages_create();
+    b->pages = s->backing == SCN_BACKING_TAGGED ? tagged(s->backing_bytes) : sim_pages_create();
     b->length_bytes = s->backing_bytes;
-    if (s->backing == SCN_BACKING_ZERO)
-        return;
-    for (uint64_t sector = 0; sector < s->backing_bytes / BLK_SECTOR_BYTES; sector++) {
-        struct tag tag = {.kind = TAG_BACKING, .sector = sector};
-        uint8_t bytes[BLK_SECTOR_BYTES];
-
-        tag_fill(bytes, &tag);
-        sim_pages_write(b->pages, sector * BLK_SECTOR_BYTES, bytes, sizeof(bytes));
-    }
 }
 
 void run_backing_destroy(struct run_backing *b)
