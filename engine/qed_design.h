@@ -147,6 +147,20 @@ struct qed_design_box {
     uint64_t allowed[QED_FIELD_COUNT];
 };
 
+/* What the engine wanted to know of a design, in order: every question whose answer did not follow from those before. The
+ * box is what the answers leave: what the engine did up to now, each design of the box would have made it do. */
+#define QED_ASKED_MAX 128 /* more than all fields have values: each step takes one away at least */
+
+struct qed_design_asked {
+    struct qed_design_box box;
+    unsigned count;
+    struct qed_design_step {
+        uint8_t field;
+        bool in; /* the answer */
+        uint64_t set;
+    } steps[QED_ASKED_MAX];
+};
+
 struct qed_design {
     const char *name;
     const char *summary; /* one sentence */
@@ -159,19 +173,20 @@ struct qed_design {
         uint8_t value[QED_FIELD_COUNT];
     };
     uint32_t clear_timer_ms; /* quiet time before a timer clears the mark */
-    /* NULL, or where to note what was asked: narrowed to the designs that would have given the same answers. What the engine
-     * did up to now, each of those designs would have done too. */
-    struct qed_design_box *asked;
+    struct qed_design_asked *asked; /* NULL, or where to note what was asked */
 };
 
 #define QED_VALUE(v) (UINT64_C(1) << (v))
+
+/* For qed_design_in(). */
+void qed_design_note(struct qed_design_asked *a, enum qed_design_field field, uint64_t set, bool in);
 
 /* Is the design's value of this field one of `set`? The only way in which the engine reads a design. */
 static inline bool qed_design_in(const struct qed_design *d, enum qed_design_field field, uint64_t set)
 {
     bool in = set >> d->value[field] & 1;
     if (d->asked)
-        d->asked->allowed[field] &= in ? set : ~set;
+        qed_design_note(d->asked, field, set, in);
     return in;
 }
 

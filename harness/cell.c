@@ -38,7 +38,23 @@ struct cell {
     bool sampled;               /* of some space only a sample was judged */
     bool one_order;             /* see struct crash_space */
     bool cut, stopped;
+    struct cell_probe *probe; /* NULL unless the first violation is all that is wanted */
+    struct qed_design_asked first_asked;
 };
+
+/* The first violation is enough: what is asked from here on is no part of the answer. */
+static bool probed(struct cell *c, enum verdict_class class)
+{
+    if (!c->probe)
+        return false;
+    if (!c->probe->unsafe && c->design->asked)
+        c->first_asked = *c->design->asked;
+    if (!c->probe->unsafe)
+        c->probe->class = class;
+    c->probe->unsafe = true;
+    c->stopped = true;
+    return true;
+}
 
 /* Records once more and compares, if this is one of the runs chosen for that. */
 static int check_determinism(struct cell *c, const struct run_options *run, struct scn_error *err)
@@ -65,11 +81,18 @@ static int cell_record(struct cell *c, struct scn_error *err)
     int ret = scenario_record(c->scenario, &run, &c->recording, err);
     if (ret)
         return ret;
-    ret = check_determinism(c, &run, err);
+    if (c->probe && !c->probe->guest_writes) {
+        c->probe->guest_writes = c->recording.guest_writes;
+        c->probe->image_writes = c->recording.image_writes;
+        c->probe->flushes = c->recording.flushes;
+    }
+    ret = c->probe ? 0 : check_determinism(c, &run, err);
     if (ret) {
         recording_free(&c->recording);
         return ret;
     }
+    if (c->recording.live_count)
+        probed(c, c->recording.live[0].class);
     c->judge = judge_create(&c->recording, c->design);
     judge_nested(c->judge, (unsigned)(c->options->nested < 8 ? c->options->nested : 8));
     return 0;
@@ -82,6 +105,8 @@ static void cell_forget(struct cell *c)
         c->counts.executions += n->executions;
         c->counts.scanned += n->scanned;
         c->counts.leaky += n->leaky;
+        c->counts.recoveries += n->recoveries;
+        c->counts.needless += n->needless;
         c->counts.overflows += n->overflows;
     }
     judge_destroy(c->judge);
@@ -118,6 +143,8 @@ static void cell_close(struct cell *c)
 static void take_violation(void *opaque, const struct violation *v)
 {
     struct cell *c = opaque;
+    if (probed(c, v->class))
+        return;
     finding_add(&c->findings, c->space, c->state, judge_cluster_sectors(c->judge), v);
 }
 
@@ -200,6 +227,8 @@ static void take_open_violation(void *opaque, const struct violation *v)
 {
     struct cell *c = opaque;
     struct crash_state state;
+    if (probed(c, v->class))
+        return;
     size_t mark = crash_disk_mark(c->disk);
     crash_state_init(&state, c->space);
     crash_disk_settle(c->disk);
@@ -239,6 +268,8 @@ static void explore_space(struct cell *c, struct crash_space *space, uint64_t sh
     coverage_add(&c->coverage, all ? &states : &explored, judge_count(c->judge)->executions - executions);
     bignum_free(&explored);
     bignum_free(&states);
+    if (c->probe)
+        return;
     finding_settle(&c->findings, space, c->disk, c->judge, &c->recording, true);
 }
 
@@ -795,6 +826,35 @@ int cell_state_findings(const struct scenario *s, const struct qed_design *desig
     int ret = judge_named(&c, point, survivors, minimal, err);
     if (!ret)
         hand_out(&c, take, opaque);
+    cell_close(&c);
+    return ret;
+}
+
+static void fill_probe(struct cell *c, struct cell_probe *out)
+{
+    bool first = !c->all;
+    cell_forget(c);
+    out->executions = c->counts.executions;
+    out->recoveries = c->counts.recoveries;
+    out->scans = c->counts.scanned;
+    out->needless = c->counts.needless;
+    out->states_log2 = bignum_log2(&c->coverage.states);
+    out->complete = out->unsafe || (!c->cut && !c->sampled && !c->one_order && !overflows(c) &&
+                                    (first || schedules_figures(c->all).walk.complete));
+}
+
+int cell_probe(const struct scenario *s, const struct qed_design *design, const struct sim_disk_model *disk,
+               const struct cell_options *options, struct cell_probe *out, struct scn_error *err)
+{
+    *out = (struct cell_probe){0};
+    struct cell c = {.scenario = s, .design = design, .disk_model = disk, .options = options, .probe = out};
+    int ret = explore_cell(&c, err);
+    if (!ret && !out->unsafe && c.stopped)
+        ret = -EINTR;
+    if (!ret)
+        fill_probe(&c, out);
+    if (out->unsafe && design->asked)
+        *design->asked = c.first_asked;
     cell_close(&c);
     return ret;
 }

@@ -80,5 +80,18 @@ typedef int cell_state_fn(void *opaque, const struct cell_state *state, struct s
 int cell_look(const struct scenario *s, const struct qed_design *design, const struct sim_disk_model *disk,
               const struct cell_options *options, uint32_t point, const char *survivors, cell_state_fn *look,
               void *opaque, struct scn_error *err);
+/* Is anything wrong at all? Stops at the first violation and looks for no witness: for those who ask this many times. With
+ * design->asked set, its box ends up as the set of designs for which the answer is the same. */
+struct cell_probe {
+    bool unsafe;
+    enum verdict_class class; /* of the first violation */
+    bool complete;            /* every state was spoken for, or one was found wrong */
+    double states_log2;       /* of those there are up to where it stopped */
+    uint64_t executions;
+    uint64_t guest_writes, image_writes, flushes; /* of the recorded run (the first, of several schedules) */
+    uint64_t recoveries, scans, needless;         /* opens after a crash; those that scanned; and found nothing */
+};
+int cell_probe(const struct scenario *s, const struct qed_design *design, const struct sim_disk_model *disk,
+               const struct cell_options *options, struct cell_probe *out, struct scn_error *err);
 
 #endif

@@ -288,7 +288,9 @@ static bool judge_recovery(struct judge *j, struct qed *q)
 {
     const struct qed_open_report *opened = qed_opened(q);
     bool right = true;
+    j->counts.recoveries++;
     j->counts.scanned += opened->scanned;
+    j->counts.needless += opened->scanned && !opened->check.corruptions && !opened->check.corruptions_fixed;
     if (scanned_for_repair(q) && (opened->check.check_errors || opened->check_ret)) {
         judge_report_image(j, VERDICT_BAD_REPAIR, false, "the repair at open failed", strerror(-opened->check_ret));
         right = false;

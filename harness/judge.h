@@ -46,8 +46,10 @@ typedef bool judge_go_on(void *opaque);
 struct judge_counts {
     uint64_t overflows; /* second failures with more to answer than can be told apart: not all were tried */
     uint64_t executions;
-    uint64_t scanned; /* recoveries that had to scan */
-    uint64_t leaky;   /* recoveries that left clusters nothing names */
+    uint64_t recoveries; /* opens after the power failed */
+    uint64_t scanned;    /* of these, how many had to scan */
+    uint64_t needless;   /* ... and found nothing to repair */
+    uint64_t leaky;      /* recoveries that left clusters nothing names */
 };
 
 struct judge;
