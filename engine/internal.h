@@ -98,6 +98,9 @@ struct qed {
     uint8_t *zeros; /* shared source of zeros */
 };
 
+/* What others may know of the entries a request is writing; asked about (design: publish) only if one of them looks. */
+enum qed_publication { QED_NOT_LINKING, QED_UNSEEN, QED_SEEN, QED_HIDDEN };
+
 enum qed_req_kind {
     QED_REQ_READ,
     QED_REQ_WRITE,
@@ -156,6 +159,7 @@ struct qed_req {
     uint64_t fill_from_backing;
     qed_step *after_fill;
     struct qed_table *new_l2;
+    enum qed_publication publication;
     uint8_t *sector_buf; /* table sectors or header under way */
     uint64_t old_entry, old_step;
     uint64_t entry, entry_step;
@@ -254,6 +258,9 @@ void qed_backing_read(struct qed_req *r, enum blk_event event, uint64_t pos, str
 void qed_alloc_chunk(struct qed_req *r); /* an allocating write or zero chunk: r describes it */
 void qed_discard_chunk(struct qed_req *r);
 void qed_link(struct qed_req *r, qed_step *after);
+/* Somebody is about to look at these entries of the L1 table (t == q->l1) or an L2 table: is what is on its way to the disk
+ * to be seen? */
+void qed_link_look(struct qed *q, const struct qed_table *t, uint64_t first, uint64_t count);
 void qed_freed_add(struct qed *q, uint64_t offset);
 
 /* --- mark.c --- */

@@ -3,6 +3,8 @@
  *   existing L2:  [publish] ─▶ write sectors ─▶ [publish]
  *   new L2:       write table ─▶ [flush] ─▶ [publish] ─▶ write L1 sector ─▶ [publish] ─▶ table becomes resident
  *
+ * Whether an entry is published before its write shows only if somebody looks at it meanwhile; so it is decided then.
+ *
  * Ordering point "publish": before its write, an entry can be seen, and relied on, by requests that the disk will
  * remember longer than the entry; after it, nobody can use what the disk has not been given yet.
  * Ordering point "failed-table-write": an entry that stays in memory after its write failed makes later requests believe
@@ -24,14 +26,62 @@ static void set_entries(struct qed_req *r, struct qed_table *t, uint64_t value, 
         qed_table_set(t, index + i, value + i * step);
 }
 
-static bool publish_before(const struct qed_req *r)
-{
-    return qed_design_is(r->q->design, QED_FIELD_publish, QED_PUBLISH_BEFORE_WRITE);
-}
-
 static bool rolls_back(const struct qed_req *r)
 {
     return qed_design_is(r->q->design, QED_FIELD_failed_table, QED_FAILED_TABLE_ROLL_BACK);
+}
+
+/* Are the entries under way seen by others? Where nobody has looked yet, nobody has asked either. */
+static bool seen(struct qed_req *r)
+{
+    if (r->publication == QED_UNSEEN)
+        r->publication =
+            qed_design_is(r->q->design, QED_FIELD_publish, QED_PUBLISH_BEFORE_WRITE) ? QED_SEEN : QED_HIDDEN;
+    return r->publication == QED_SEEN;
+}
+
+static void show(struct qed_req *r)
+{
+    if (r->new_l2)
+        qed_table_set(r->q->l1, qed_l1_index(&r->q->g, r->pos), r->new_l2->offset);
+    else
+        set_entries(r, r->l2, r->entry, r->entry_step);
+}
+
+static void hide(struct qed_req *r)
+{
+    if (r->new_l2)
+        qed_table_set(r->q->l1, qed_l1_index(&r->q->g, r->pos), 0);
+    else
+        set_entries(r, r->l2, r->old_entry, r->old_step);
+}
+
+static bool meets(const struct qed_req *r, const struct qed_table *t, uint64_t first, uint64_t count)
+{
+    const struct qed_geometry *g = &r->q->g;
+    uint64_t index = r->new_l2 ? qed_l1_index(g, r->pos) : qed_l2_index(g, r->pos);
+    uint64_t entries = r->new_l2 ? 1 : r->clusters;
+    return (r->new_l2 ? r->q->l1 : r->l2) == t && index < first + count && first < index + entries;
+}
+
+void qed_link_look(struct qed *q, const struct qed_table *t, uint64_t first, uint64_t count)
+{
+    for (struct qed_req *r = q->requests; r; r = r->next_in_flight)
+        if (r->publication == QED_UNSEEN && meets(r, t, first, count) && seen(r))
+            show(r);
+}
+
+/* The write is over: what memory holds from now on. True if that is the new entries. */
+static bool settle(struct qed_req *r, int ret)
+{
+    enum qed_publication was = r->publication;
+    bool keep = !ret || (seen(r) && !rolls_back(r));
+    r->publication = QED_NOT_LINKING;
+    if (keep && was != QED_SEEN)
+        show(r);
+    else if (!keep && was == QED_SEEN)
+        hide(r);
+    return keep;
 }
 
 static void drop_buffer(struct qed_req *r)
@@ -50,10 +100,7 @@ static void link_finish(struct qed_req *r, int ret)
 
 static void l2_written(struct qed_req *r, int ret)
 {
-    if (!ret && !publish_before(r))
-        set_entries(r, r->l2, r->entry, r->entry_step);
-    if (ret && publish_before(r) && rolls_back(r))
-        set_entries(r, r->l2, r->old_entry, r->old_step);
+    settle(r, ret);
     link_finish(r, ret);
 }
 
@@ -66,6 +113,7 @@ static bool encode_l2_sectors(struct qed_req *r, uint64_t *first, uint64_t *coun
     r->sector_buf = qed_pool_get(r->q->pool, *count * 8);
     if (!r->sector_buf)
         return false;
+    qed_link_look(r->q, r->l2, *first, *count);
     qed_table_encode(r->l2, *first, *count, r->sector_buf);
     for (uint64_t i = 0; i < r->clusters; i++) {
         uint64_t le = htole64(r->entry + i * r->entry_step);
@@ -81,8 +129,7 @@ static void link_existing(struct qed_req *r)
         link_finish(r, -ENOMEM);
         return;
     }
-    if (publish_before(r))
-        set_entries(r, r->l2, r->entry, r->entry_step);
+    r->publication = QED_UNSEEN;
     struct iovec iov = {.iov_base = r->sector_buf, .iov_len = count * 8};
     qed_file_write(r, BLK_EVENT_L2_UPDATE, r->l2->offset + first * 8, &iov, 1, l2_written);
 }
@@ -123,23 +170,13 @@ static void clear_after_l1(struct qed_req *r)
 
 static void l1_written(struct qed_req *r, int ret)
 {
-    struct qed *q = r->q;
-    uint64_t index = qed_l1_index(&q->g, r->pos);
-    if (ret && rolls_back(r)) {
-        if (publish_before(r))
-            qed_table_set(q->l1, index, 0);
-        new_table_failed(r, ret);
-        return;
-    }
-    if (!ret && !publish_before(r))
-        qed_table_set(q->l1, index, r->new_l2->offset);
-    if (ret && !publish_before(r)) {
+    if (!settle(r, ret)) {
         new_table_failed(r, ret);
         return;
     }
     struct qed_table *t = r->new_l2;
     r->new_l2 = NULL;
-    qed_table_unref(q, qed_cache_commit(q, t));
+    qed_table_unref(r->q, qed_cache_commit(r->q, t));
     if (ret)
         link_finish(r, ret);
     else
@@ -160,11 +197,11 @@ static void link_l1(struct qed_req *r, int ret)
         new_table_failed(r, -ENOMEM);
         return;
     }
+    qed_link_look(q, q->l1, first, ENTRIES_PER_SECTOR);
     qed_table_encode(q->l1, first, ENTRIES_PER_SECTOR, r->sector_buf);
     uint64_t le = htole64(r->new_l2->offset);
     memcpy(r->sector_buf + (index - first) * 8, &le, 8);
-    if (publish_before(r))
-        qed_table_set(q->l1, index, r->new_l2->offset);
+    r->publication = QED_UNSEEN;
     struct iovec iov = {.iov_base = r->sector_buf, .iov_len = BLK_SECTOR_BYTES};
     qed_file_write(r, BLK_EVENT_L1_UPDATE, q->l1->offset + first * 8, &iov, 1, l1_written);
 }

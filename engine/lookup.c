@@ -31,6 +31,7 @@ static void look_in_table(struct qed_req *r)
     uint64_t index = qed_l2_index(&q->g, r->pos);
     uint64_t in = r->pos & (q->g.cluster_bytes - 1);
     uint64_t limit = (in + r->chunk_bytes + q->g.cluster_bytes - 1) >> q->g.cluster_bits;
+    qed_link_look(q, r->l2, index, limit);
     uint64_t entries = run_entries(q, r->l2, index, limit);
     uint64_t run = (entries << q->g.cluster_bits) - in;
     qed_look(q, r->l2->offset + index * 8, entries < limit ? entries + 1 : entries, q->g.cluster_bytes);
@@ -95,7 +96,9 @@ void qed_lookup(struct qed_req *r, uint64_t bytes, qed_step *after)
     r->chunk_bytes = bytes < left ? bytes : left;
     qed_table_unref(q, r->l2);
     r->l2 = NULL;
-    uint64_t l1_index = qed_l1_index(&q->g, r->pos), l2_offset = q->l1->entries[l1_index];
+    uint64_t l1_index = qed_l1_index(&q->g, r->pos);
+    qed_link_look(q, q->l1, l1_index, 1);
+    uint64_t l2_offset = q->l1->entries[l1_index];
     qed_look(q, q->l1->offset + l1_index * 8, 1, q->g.table_bytes);
     if (!l2_offset) {
         r->found = QED_FOUND_NO_L2;

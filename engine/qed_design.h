@@ -172,7 +172,7 @@ struct qed_design {
         };
         uint8_t value[QED_FIELD_COUNT];
     };
-    uint32_t clear_timer_ms; /* quiet time before a timer clears the mark */
+    uint32_t clear_timer_ms;        /* quiet time before a timer clears the mark */
     struct qed_design_asked *asked; /* NULL, or where to note what was asked */
 };
 

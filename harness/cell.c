@@ -94,6 +94,7 @@ static int cell_record(struct cell *c, struct scn_error *err)
     if (c->recording.live_count)
         probed(c, c->recording.live[0].class);
     c->judge = judge_create(&c->recording, c->design);
+    judge_second_life(c->judge, !c->options->first_life);
     judge_nested(c->judge, (unsigned)(c->options->nested < 8 ? c->options->nested : 8));
     return 0;
 }

@@ -28,6 +28,7 @@ struct cell_options {
     bool twice;              /* record twice and compare, whatever the cell's name says */
     uint64_t seed;
     uint64_t nested;                                 /* times the power may fail again during recovery */
+    bool first_life;                                 /* judge what recovery shows, and no second life */
     const char *id_scenario;                         /* how ids name the scenario */
     volatile const int *stop;                        /* set by a signal: leave early; may be NULL */
     void (*beat)(void *opaque, uint64_t executions); /* may be NULL; called often: still at work, and so far */

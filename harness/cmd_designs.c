@@ -49,6 +49,8 @@ int cmd_designs(int argc, char **argv)
 {
     if (argc > 1 && !strcmp(argv[1], "--help"))
         return usage(stdout, EXIT_CLEAN);
+    if (argc > 1 && !strcmp(argv[1], "search"))
+        return cmd_designs_search(argc - 1, argv + 1);
     if (argc == 2 && !strcmp(argv[1], "--fields"))
         list_fields();
     else if (argc == 1)
