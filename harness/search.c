@@ -101,6 +101,7 @@ static int run_test(struct search *x, size_t workload)
     x->candidates = left;
     if (after < before)
         box_list_merge(&x->candidates);
+    fprintf(stderr,"runs %lu exec %lu boxes %zu\n", x->result->runs, x->result->executions, x->candidates.count);
     x->result->unused += after >= before;
     x->result->tests++;
     return 0;

@@ -6,19 +6,20 @@
 
 #include "simdisk/xalloc.h"
 
-#define IMAGE "image size=16M cluster=4K table=2\n"
+#define IMAGE "image size=1M cluster=4K table=2\n"
 
 static const struct {
     const char *name, *text;
 } workloads[] = {
-    {"cost/backing", IMAGE "backing size=16M\nprepare write 0 4K\n"
+    {"cost/backing", IMAGE "backing size=64K\nprepare write 0 4K\n"
                            "write 8704 512\nwrite 16K 4K\nwrite 25088 512\nwrite 32K 4K\nflush\n"},
     {"cost/no-backing", IMAGE "prepare write 0 4K\n"
                               "write 8704 512\nwrite 16K 4K\nwrite 25088 512\nwrite 32K 4K\nflush\n"},
-    {"cost/new-table", IMAGE "write 0 4K\nwrite 8M 512\nflush\n"},
+    {"cost/new-table", "image size=16M cluster=4K table=2\n"
+                       "write 0 4K\nwrite 8M 512\nflush\n"},
     {"cost/bursts", IMAGE "prepare write 0 4K\n"
                           "write 8K 4K\nflush\nsleep 10m\nwrite 16K 4K\nflush\nsleep 10m\nwrite 24K 4K\nflush\n"},
-    {"cost/close", IMAGE "backing size=16M\nprepare write 0 4K\n"
+    {"cost/close", IMAGE "backing size=64K\nprepare write 0 4K\n"
                          "write 8K 4K\nclose\nopen rw\nwrite 16K 512\nclose\n"},
 };
 
