@@ -46,14 +46,15 @@ void bound_free(struct bound *b)
 }
 
 int bound_test(const struct bound_workload *w, const struct sim_disk_model *disk, const struct qed_design *design,
-               const struct cell_options *options, struct bound_result *out, struct scn_error *err)
+               const struct cell_options *options, struct probe_memo *memo, struct bound_result *out,
+               struct scn_error *err)
 {
     struct qed_design asked = *design;
     struct cell_options o = *options;
     o.id_scenario = w->name;
     qed_asked_begin(&out->asked);
     asked.asked = &out->asked;
-    return cell_probe(w->scenario, &asked, disk, &o, &out->probe, err);
+    return cell_probe(w->scenario, &asked, disk, &o, memo, &out->probe, err);
 }
 
 struct best {

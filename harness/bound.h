@@ -28,9 +28,10 @@ struct bound_result {
     struct cell_probe probe;
     struct qed_design_asked asked;
 };
-/* options->id_scenario is ignored. 0, -EINTR, or -errno with err. */
+/* options->id_scenario is ignored; memo: of this workload and disk model, or NULL. 0, -EINTR, or -errno with err. */
 int bound_test(const struct bound_workload *w, const struct sim_disk_model *disk, const struct qed_design *design,
-               const struct cell_options *options, struct bound_result *out, struct scn_error *err);
+               const struct cell_options *options, struct probe_memo *memo, struct bound_result *out,
+               struct scn_error *err);
 
 /* The finding to show for it: of the first class, the one with the smallest witness. *id and *why are the caller's; false
  * (and NULL) if there is none after all. */

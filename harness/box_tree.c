@@ -135,36 +135,68 @@ static uint32_t new_node(struct box_tree *t)
     return (uint32_t)t->count++;
 }
 
-void box_tree_add(struct box_tree *t, const struct qed_design_asked *asked, uint32_t leaf)
+static uint32_t next_node(const struct node *n, const struct qed_design *d)
 {
-    uint32_t at = t->count ? 0 : new_node(t);
-    bool fresh = t->count == 1 && t->nodes[0].field == QED_FIELD_COUNT;
-    for (unsigned i = 0; i < asked->count; i++) {
-        const struct qed_design_step *s = &asked->steps[i];
-        if (fresh) {
-            t->nodes[at].field = s->field;
-            t->nodes[at].set = s->set;
-        }
-        /* One test asks one thing first, and what it asks next depends on the answers alone. */
-        assert(t->nodes[at].field == s->field && t->nodes[at].set == s->set);
-        uint32_t next = t->nodes[at].child[s->in];
-        fresh = next == NO_NODE;
-        if (fresh) {
-            next = new_node(t);
-            t->nodes[at].child[s->in] = next;
-        }
-        at = next;
-    }
-    assert(fresh && t->nodes[at].field == QED_FIELD_COUNT);
-    t->nodes[at].leaf = leaf;
+    return n->child[n->set >> d->value[n->field] & 1];
 }
 
-uint32_t box_tree_leaf(const struct box_tree *t, const struct qed_design *d)
+/* Hangs a new node for the step under `at`, or makes it the root. */
+static uint32_t append(struct box_tree *t, uint32_t at, const struct qed_design_step *s)
 {
-    uint32_t at = 0;
-    while (t->nodes[at].field != QED_FIELD_COUNT)
-        at = t->nodes[at].child[t->nodes[at].set >> d->value[t->nodes[at].field] & 1];
-    return t->nodes[at].leaf;
+    t->nodes[at].field = s->field;
+    t->nodes[at].set = s->set;
+    uint32_t next = new_node(t);
+    t->nodes[at].child[s->in] = next;
+    return next;
+}
+
+void box_tree_add(struct box_tree *t, const struct qed_design *d, struct qed_design_asked *asked, uint32_t leaf)
+{
+    struct qed_design_asked path;
+    uint32_t at = 0, parent = NO_NODE;
+    bool in = false;
+    qed_asked_begin(&path);
+    if (!t->count)
+        new_node(t);
+    else
+        while (at != NO_NODE && t->nodes[at].field != QED_FIELD_COUNT) {
+            in = t->nodes[at].set >> d->value[t->nodes[at].field] & 1;
+            qed_design_note(&path, (enum qed_design_field)t->nodes[at].field, t->nodes[at].set, in);
+            parent = at;
+            at = t->nodes[at].child[in];
+        }
+    assert(at == NO_NODE || t->count == 1); /* a known design is not added again */
+    if (at == NO_NODE) {
+        at = new_node(t);
+        t->nodes[parent].child[in] = at;
+    }
+    for (unsigned i = 0; i < asked->count; i++) {
+        unsigned before = path.count;
+        const struct qed_design_step *s = &asked->steps[i];
+        qed_design_note(&path, (enum qed_design_field)s->field, s->set, s->in);
+        if (path.count > before)
+            at = append(t, at, s);
+    }
+    t->nodes[at].leaf = leaf;
+    *asked = path;
+}
+
+bool box_tree_find(const struct box_tree *t, const struct qed_design *d, uint32_t *leaf)
+{
+    uint32_t at = t->count ? 0 : NO_NODE;
+    while (at != NO_NODE && t->nodes[at].field != QED_FIELD_COUNT)
+        at = next_node(&t->nodes[at], d);
+    if (at != NO_NODE)
+        *leaf = t->nodes[at].leaf;
+    return at != NO_NODE;
+}
+
+void box_tree_note(const struct box_tree *t, const struct qed_design *d, struct qed_design_asked *asked)
+{
+    for (uint32_t at = 0; t->nodes[at].field != QED_FIELD_COUNT; at = next_node(&t->nodes[at], d)) {
+        const struct node *n = &t->nodes[at];
+        qed_design_note(asked, (enum qed_design_field)n->field, n->set, n->set >> d->value[n->field] & 1);
+    }
 }
 
 struct filter {

@@ -21,9 +21,13 @@ struct box_tree *box_tree_create(void);
 void box_tree_destroy(struct box_tree *t);
 /* A part of b about which the tree knows nothing yet; false if there is none. */
 bool box_tree_unknown(const struct box_tree *t, const struct qed_design_box *b, struct qed_design_box *part);
-/* What a run asked, and its leaf. */
-void box_tree_add(struct box_tree *t, const struct qed_design_asked *asked, uint32_t leaf);
-uint32_t box_tree_leaf(const struct box_tree *t, const struct qed_design *d);
+/* What a run of d asked, and its leaf. Equal runs may ask in another order: the tree keeps its own, and asked is narrowed to
+ * the part of its box that this leaf stands for. */
+void box_tree_add(struct box_tree *t, const struct qed_design *d, struct qed_design_asked *asked, uint32_t leaf);
+/* False if the tree does not know. */
+bool box_tree_find(const struct box_tree *t, const struct qed_design *d, uint32_t *leaf);
+/* Notes what a run of this design, which is known, asked. */
+void box_tree_note(const struct box_tree *t, const struct qed_design *d, struct qed_design_asked *asked);
 /* The parts of b whose leaves `keep` likes, in as few boxes as the tree allows. b must be known all over. */
 void box_tree_filter(const struct box_tree *t, const struct qed_design_box *b,
                      bool (*keep)(void *opaque, uint32_t leaf), void *opaque, struct box_list *out);

@@ -5,11 +5,13 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "engine/design_box.h"
 #include "harness/coverage.h"
 #include "harness/determinism.h"
 #include "harness/finding.h"
 #include "harness/id.h"
 #include "harness/schedules.h"
+#include "harness/space_digest.h"
 #include "simdisk/crash_sample.h"
 #include "simdisk/crash_seen.h"
 #include "simdisk/xalloc.h"
@@ -38,8 +40,11 @@ struct cell {
     bool sampled;               /* of some space only a sample was judged */
     bool one_order;             /* see struct crash_space */
     bool cut, stopped;
+    bool known_incomplete;    /* says the memo */
     struct cell_probe *probe; /* NULL unless the first violation is all that is wanted */
     struct qed_design_asked first_asked;
+    struct probe_memo *memo; /* NULL: every space is new */
+    struct space_digester *digester;
 };
 
 /* The first violation is enough: what is asked from here on is no part of the answer. */
@@ -274,6 +279,39 @@ static void explore_space(struct cell *c, struct crash_space *space, uint64_t sh
     finding_settle(&c->findings, space, c->disk, c->judge, &c->recording, true);
 }
 
+/* Executions in which a later failure had more outcomes than were tried. */
+static uint64_t overflows(const struct cell *c)
+{
+    return c->counts.overflows + (c->judge ? judge_count(c->judge)->overflows : 0);
+}
+
+/* As explore_space(), unless the same was found out before. What is asked in the space alone is the memo's. */
+static void explore_new_space(struct cell *c, struct crash_space *space)
+{
+    struct qed_design_asked *asked = c->design->asked, before = *asked;
+    struct digest d = space_digest(c->digester, space);
+    struct probe_leaf leaf;
+    if (probe_memo_find(c->memo, d, c->design, asked, &leaf)) {
+        c->known_incomplete |= leaf.incomplete;
+        if (leaf.unsafe)
+            probed(c, leaf.class);
+        return;
+    }
+    qed_asked_begin(asked);
+    explore_space(c, space, 0);
+    if (c->stopped && !c->probe->unsafe)
+        return; /* interrupted */
+    struct qed_design_asked *own = c->probe->unsafe ? &c->first_asked : asked;
+    leaf = (struct probe_leaf){.unsafe = c->probe->unsafe,
+                               .class = c->probe->class,
+                               .incomplete = !c->probe->unsafe && (c->cut || c->one_order || overflows(c))};
+    probe_memo_add(c->memo, d, c->design, own, leaf);
+    for (unsigned i = 0; i < own->count; i++)
+        qed_design_note(&before, (enum qed_design_field)own->steps[i].field, own->steps[i].set, own->steps[i].in);
+    *asked = before;
+    c->first_asked = before;
+}
+
 static void explore(struct cell *c)
 {
     struct crash_walk *walk = crash_walk_create(c->recording.history, c->disk_model, false);
@@ -284,11 +322,19 @@ static void explore(struct cell *c)
     c->coverage.totals_only = c->all != NULL; /* epochs of different runs are not the same */
     if (c->options->explore == EXPLORE_SAMPLE)
         shares = coverage_share(c->recording.history, c->disk_model, c->options->limit, &count);
+    if (c->memo)
+        c->digester = space_digester_create(&c->recording);
     for (; !c->stopped && (space = crash_walk_next(walk)); index++) {
-        if (!c->all || schedules_first(c->all, space))
+        if (c->all && !schedules_first(c->all, space))
+            ; /* an earlier run showed it */
+        else if (c->memo)
+            explore_new_space(c, space);
+        else
             explore_space(c, space, shares ? shares[index] : 0);
         crash_space_free(space);
     }
+    space_digester_destroy(c->digester);
+    c->digester = NULL;
     crash_walk_destroy(walk);
     free(shares);
 }
@@ -446,12 +492,6 @@ static void fill_costs(const struct cell *c, struct store_cell *out, struct stor
     *schedules = (struct store_schedules){
         .possible = possible, .run = f.walk.run, .distinct = f.distinct, .complete = f.walk.complete};
     out->schedules = schedules;
-}
-
-/* Executions in which a later failure had more outcomes than were tried. */
-static uint64_t overflows(const struct cell *c)
-{
-    return c->counts.overflows + (c->judge ? judge_count(c->judge)->overflows : 0);
 }
 
 /* Why the cell is not complete; empty if it is. */
@@ -840,15 +880,18 @@ static void fill_probe(struct cell *c, struct cell_probe *out)
     out->scans = c->counts.scanned;
     out->needless = c->counts.needless;
     out->states_log2 = bignum_log2(&c->coverage.states);
-    out->complete = out->unsafe || (!c->cut && !c->sampled && !c->one_order && !overflows(c) &&
+    out->complete = out->unsafe || (!c->known_incomplete && !c->cut && !c->sampled && !c->one_order && !overflows(c) &&
                                     (first || schedules_figures(c->all).walk.complete));
 }
 
 int cell_probe(const struct scenario *s, const struct qed_design *design, const struct sim_disk_model *disk,
-               const struct cell_options *options, struct cell_probe *out, struct scn_error *err)
+               const struct cell_options *options, struct probe_memo *memo, struct cell_probe *out,
+               struct scn_error *err)
 {
     *out = (struct cell_probe){0};
     struct cell c = {.scenario = s, .design = design, .disk_model = disk, .options = options, .probe = out};
+    if (options->explore == EXPLORE_COMPLETE && design->asked)
+        c.memo = memo;
     int ret = explore_cell(&c, err);
     if (!ret && !out->unsafe && c.stopped)
         ret = -EINTR;

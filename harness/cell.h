@@ -4,6 +4,7 @@
 #ifndef HARNESS_CELL_H
 #define HARNESS_CELL_H
 
+#include "harness/probe_memo.h"
 #include "reports/store.h"
 #include "scenarios/runner.h"
 #include "simdisk/bignum.h"
@@ -92,7 +93,10 @@ struct cell_probe {
     uint64_t guest_writes, image_writes, flushes; /* of the recorded run (the first, of several schedules) */
     uint64_t recoveries, scans, needless;         /* opens after a crash; those that scanned; and found nothing */
 };
+/* memo: of this workload and disk model; NULL: none. Only the complete exploration uses it; executions and recoveries are
+ * then those that were new. */
 int cell_probe(const struct scenario *s, const struct qed_design *design, const struct sim_disk_model *disk,
-               const struct cell_options *options, struct cell_probe *out, struct scn_error *err);
+               const struct cell_options *options, struct probe_memo *memo, struct cell_probe *out,
+               struct scn_error *err);
 
 #endif

@@ -118,7 +118,8 @@ int cmd_designs_search(int argc, char **argv)
     if (load(&j, &err))
         ret = complain(EXIT_USAGE, err.text);
     j.o.cell.first_life = getenv("FL") != NULL;
-    if (j.o.cell.first_life) j.o.cell.nested = 0;
+    if (j.o.cell.first_life)
+        j.o.cell.nested = 0;
     for (size_t i = 0; i < j.o.disk_count && !ret; i++) {
         struct search_result r;
         struct search_options s = {.bound = &j.bound,

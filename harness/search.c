@@ -40,7 +40,8 @@ struct search {
     struct ruled_out *out;
     size_t out_count, out_cap;
     struct box_tree *tree; /* of the test that is run */
-    struct sums *leaves;   /* cost workloads */
+    struct probe_memo *memo;
+    struct sums *leaves; /* cost workloads */
     size_t leaf_count, leaf_cap;
 };
 
@@ -59,13 +60,13 @@ static int run(struct search *x, size_t workload, const struct qed_design_box *p
 {
     struct qed_design d = weakest_of(part);
     struct bound_result r;
-    int ret = bound_test(&x->o->bound->workloads[workload], x->disk, &d, &x->o->cell, &r, x->err);
+    int ret = bound_test(&x->o->bound->workloads[workload], x->disk, &d, &x->o->cell, x->memo, &r, x->err);
     if (ret)
         return ret;
     x->result->runs++;
     x->result->executions += r.probe.executions;
     x->result->complete &= r.probe.complete;
-    box_tree_add(x->tree, &r.asked, r.probe.unsafe ? LEAF_UNSAFE : LEAF_SAFE);
+    box_tree_add(x->tree, &d, &r.asked, r.probe.unsafe ? LEAF_UNSAFE : LEAF_SAFE);
     if (r.probe.unsafe) {
         x->out = xgrow(x->out, x->out_count, &x->out_cap, sizeof(*x->out));
         x->out[x->out_count++] = (struct ruled_out){.box = r.asked.box, .workload = workload};
@@ -85,6 +86,7 @@ static int run_test(struct search *x, size_t workload)
     struct qed_design_box part;
     int ret = 0;
     x->tree = box_tree_create();
+    x->memo = probe_memo_create();
     for (size_t i = 0; i < x->candidates.count && !ret; i++) {
         while (!ret && box_tree_unknown(x->tree, &x->candidates.items[i], &part))
             ret = run(x, workload, &part);
@@ -92,6 +94,7 @@ static int run_test(struct search *x, size_t workload)
             box_tree_filter(x->tree, &x->candidates.items[i], is_safe, NULL, &left);
     }
     box_tree_destroy(x->tree);
+    probe_memo_destroy(x->memo);
     if (ret) {
         box_list_free(&left);
         return ret;
@@ -101,7 +104,7 @@ static int run_test(struct search *x, size_t workload)
     x->candidates = left;
     if (after < before)
         box_list_merge(&x->candidates);
-    fprintf(stderr,"runs %lu exec %lu boxes %zu\n", x->result->runs, x->result->executions, x->candidates.count);
+    fprintf(stderr, "runs %lu exec %lu boxes %zu\n", x->result->runs, x->result->executions, x->candidates.count);
     x->result->unused += after >= before;
     x->result->tests++;
     return 0;
@@ -116,7 +119,7 @@ static int run_cost(struct search *x, const struct bound_workload *w, const stru
     struct bound_result r;
     o.explore = EXPLORE_SAMPLE; /* of how many states a scan is needed is a question of counting states, one by one */
     o.limit = 400;
-    int ret = bound_test(w, x->disk, &d, &o, &r, x->err);
+    int ret = bound_test(w, x->disk, &d, &o, NULL, &r, x->err);
     if (ret)
         return ret;
     x->result->runs++;
@@ -127,7 +130,7 @@ static int run_cost(struct search *x, const struct bound_workload *w, const stru
                                              .recoveries = r.probe.recoveries,
                                              .scans = r.probe.scans,
                                              .needless = r.probe.needless};
-    box_tree_add(x->tree, &r.asked, (uint32_t)x->leaf_count++);
+    box_tree_add(x->tree, &d, &r.asked, (uint32_t)x->leaf_count++);
     return 0;
 }
 
