@@ -117,9 +117,6 @@ int cmd_designs_search(int argc, char **argv)
             j.o.disks[j.o.disk_count++] = &sim_disk_models[i];
     if (load(&j, &err))
         ret = complain(EXIT_USAGE, err.text);
-    j.o.cell.first_life = getenv("FL") != NULL;
-    if (j.o.cell.first_life)
-        j.o.cell.nested = 0;
     for (size_t i = 0; i < j.o.disk_count && !ret; i++) {
         struct search_result r;
         struct search_options s = {.bound = &j.bound,
