@@ -124,7 +124,7 @@ int qed_design_rank(enum qed_design_field field, unsigned value)
         return -__builtin_popcount(value);
     if (field == QED_FIELD_clear_corrupt || field == QED_FIELD_evict_referenced)
         return !value;
-    if (field == QED_FIELD_native_zero || field == QED_FIELD_backing_clip)
+    if (field == QED_FIELD_native_zero || field == QED_FIELD_backing_clip || field == QED_FIELD_phys_size)
         return 0;
     return (int)value;
 }
