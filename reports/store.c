@@ -77,9 +77,11 @@ static int cannot_open(struct store *s, struct store_error *err)
     return why ? -why : -EIO;
 }
 
-static bool out_of_space(int why)
+/* A quota, or a limit on the size of files (ulimit -f), is no SQLITE_FULL. SQLite keeps the errno of whatever call it made
+ * last, not that of the write, so only a plain I/O error is told from it. */
+static bool may_not_grow(struct store *s, int rc)
 {
-    return why == ENOSPC || why == EDQUOT || why == EFBIG;
+    return rc == SQLITE_IOERR_WRITE && sqlite3_system_errno(s->db) != EIO;
 }
 
 int store_fail(struct store *s, int rc, struct store_error *err)
@@ -91,15 +93,15 @@ int store_fail(struct store *s, int rc, struct store_error *err)
         snprintf(err->text, sizeof(err->text), "%s: not a qedcrash store; it was left as it is", shown_path(s));
         return -EINVAL;
     case SQLITE_IOERR:
-        if (!out_of_space(sqlite3_system_errno(s->db))) {
+        if (!may_not_grow(s, rc)) {
             snprintf(err->text, sizeof(err->text), "%s: %s", shown_path(s), sqlite3_errmsg(s->db));
             return -EIO;
         }
         __attribute__((fallthrough));
     case SQLITE_FULL:
         snprintf(err->text, sizeof(err->text),
-                 "%s: the disk is full; what was judged before is kept, free some space and go on with --resume",
-                 shown_path(s));
+                 "%s: the disk is full%s; what was judged before is kept, make room and go on with --resume",
+                 shown_path(s), (rc & 0xff) == SQLITE_FULL ? "" : ", or the file may not grow");
         return -ENOSPC;
     case SQLITE_READONLY:
         snprintf(err->text, sizeof(err->text),
