@@ -241,11 +241,15 @@ static bool scanned_for_repair(const struct qed *q)
     return qed_opened(q)->scanned && qed_opened(q)->check.total_clusters;
 }
 
-/* Two judges, who must agree. A device of fixed size has no leaks to speak of: its free space is just not used yet. */
-static bool judges_agree(const struct judge *j, const struct walk_result *walk, const struct qed_check_result *check)
+/* Two judges, who must agree. A device of fixed size has no leaks to speak of: its free space is just not used yet. A
+ * partial tail that was left alone is a leaked cluster to the engine, and none to the walk while the file ends in it. */
+static bool judges_agree(const struct judge *j, struct qed *q, const struct walk_result *walk,
+                         const struct qed_check_result *check)
 {
     bool fixed = j->recording->history->fixed_size;
-    return check->corruptions == walk_faults(walk) && (fixed || check->leaks == walk->leaked);
+    uint64_t set_aside = j->design->tail == QED_TAIL_ROUND_UP && qed_opened(q)->tail_partial;
+    return check->corruptions == walk_faults(walk) &&
+           (fixed || check->leaks == walk->leaked || check->leaks == walk->leaked + set_aside);
 }
 
 /* Recovery is over; whatever is broken now stays broken. True if nothing is. */
@@ -266,7 +270,7 @@ static bool judge_tables(struct judge *j, struct qed *q, bool second)
     ret = qed_check(q, false, &check);
     if (ret)
         judge_report_image(j, VERDICT_CORRUPT, second, "the engine's check failed", strerror(-ret));
-    else if (!judges_agree(j, &walk, &check))
+    else if (!judges_agree(j, q, &walk, &check))
         judge_report_image(j, VERDICT_CORRUPT, second, "the engine's check and the oracle's walk disagree",
                            walk.first_fault);
     return !walk_faults(&walk) && !ret;
