@@ -116,6 +116,10 @@ int qed_design_rank(enum qed_design_field field, unsigned value)
 {
     static const int8_t zero_fill[] = {[QED_ZERO_FILL_WRITTEN] = 2, [QED_ZERO_FILL_SKIP_NEW_SPACE] = 1};
     static const int8_t reuse[] = {[QED_REUSE_NEVER] = 2, [QED_REUSE_AT_ONCE] = 0, [QED_REUSE_AFTER_FLUSH] = 1};
+    static const int8_t size_check[] = {
+        [QED_SIZE_CHECK_NEVER] = 1, [QED_SIZE_CHECK_MARKED] = 0, [QED_SIZE_CHECK_ALWAYS] = 2};
+    if (field == QED_FIELD_size_check)
+        return size_check[value];
     if (field == QED_FIELD_zero_fill)
         return value < sizeof(zero_fill) ? zero_fill[value] : 0;
     if (field == QED_FIELD_reuse)
