@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include "harness/commands.h"
+#include "harness/gen_jobs.h"
 #include "harness/gen_judge.h"
 #include "harness/id.h"
 #include "harness/img.h"
@@ -15,7 +16,8 @@ static const char gen_doc[] =
     "All small workloads.\n\nExamples:\n"
     "  qedcrash gen --ops 1 --with inject               their names, one a line\n"
     "  qedcrash gen gen/b1.wma.f                        one of them as a scenario\n"
-    "  qedcrash gen --judge --design upstream --disk ssd   is a design safe under all of them?\n\v"
+    "  qedcrash gen --judge --design upstream --disk ssd   is a design safe under all of them?\n"
+    "  qedcrash gen slurm --help                        job files for a campaign in shards: slurm, k8s, parallel\n\v"
     "Classes for --with and --only: write ends two zero discard flush close beside crash edge last short read inject "
     "kill truncate rebase reopen cancel sleep, or all. Exit status: 0 written, or judged and clean; 1 findings; 2 "
     "usage error; 3 I/O error; 130 interrupted.";
@@ -256,6 +258,8 @@ int cmd_gen(int argc, char **argv)
 {
     struct job j = {0};
     bool help;
+    if (argc > 1 && gen_jobs_is_kind(argv[1]))
+        return gen_jobs(argc, argv);
     int ret = options_parse(argc, argv, "[NAME]", gen_doc, &j.o, &help);
     if (ret || help)
         return ret;

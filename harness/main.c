@@ -20,7 +20,8 @@ static const struct verb {
     {"merge", cmd_merge, "OUT IN...      the stores of a campaign's shards, as one"},
     {"diff", cmd_diff, "OLD NEW         new, fixed and still-open findings between two stores"},
     {"designs", cmd_designs, "             the designs and the disk models"},
-    {"gen", cmd_gen, "[NAME]           all small workloads: list, print, or judge a design under them"},
+    {"gen", cmd_gen,
+     "[NAME]           all small workloads: list, print, judge a design under them; job files (gen slurm --help)"},
     {"img", cmd_img, "create|info|check|map|io FILE ...   QED images on real files"},
 };
 
