@@ -143,8 +143,9 @@ $(BUILD)/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(COMPILE) -MMD -MP -c -o $@ $<
 
-# The schema is embedded by .incbin, which -MMD does not see.
+# Embedded by .incbin, which -MMD does not see.
 $(BUILD)/reports/schema.o: reports/schema.sql
+$(BUILD)/reports/page_files.o: reports/page.css reports/page.js
 
 # q appends: r would let two files of one name, in two rooms, replace each other.
 $(BUILD)/libqedcrash.a: $(LIB_SRCS:%.c=$(BUILD)/%.o)

@@ -19,6 +19,7 @@ static const struct verb {
     {"export", cmd_export, "ID DIR        a bundle that a stranger can rerun"},
     {"merge", cmd_merge, "OUT IN...      the stores of a campaign's shards, as one"},
     {"diff", cmd_diff, "OLD NEW         new, fixed and still-open findings between two stores"},
+    {"report", cmd_report, "STORE -o DIR  a page, JUnit XML and a Markdown summary of a store"},
     {"designs", cmd_designs, "             the designs and the disk models"},
     {"gen", cmd_gen,
      "[NAME]           all small workloads: list, print, judge a design under them; job files (gen slurm --help)"},

@@ -60,7 +60,8 @@ static const struct argp_option argp_options[] = {
     {"time-limit", KEY_TIME_LIMIT, "T", 0, "Begin no cell after T (90, 90s, 30m, 8h); --resume goes on", 0},
     {"cell-timeout", KEY_CELL_TIMEOUT, "T", 0,
      "Give a cell up when nothing was heard of it for T (default 300s; 0: never)", 0},
-    {"output", 'o', "FILE", 0, "shrink: write the scenario here as well; gen: a directory for all of them", 0},
+    {"output", 'o', "PATH", 0, "shrink: write the scenario to this file as well; gen, report: the directory to write",
+     0},
     {"ops", KEY_OPS, "N", 0, "gen: workloads of at most N guest operations (default 2)", 0},
     {"events", KEY_EVENTS, "N", 0, "gen: at most N things happen to them: a crash, an error (default 1)", 0},
     {"with", KEY_WITH, "CLASSES", 0, "gen: these classes of words too, such as inject,kill", 0},
@@ -254,8 +255,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
         o->store = arg;
         return 0;
     case 'o':
-        if (strcmp(state->argv[0], "shrink") != 0 && strcmp(state->argv[0], "gen") != 0) {
-            fprintf(stderr, "qedcrash %s: writes no file; -o belongs to shrink and gen\n", state->argv[0]);
+        if (strcmp(state->argv[0], "shrink") != 0 && strcmp(state->argv[0], "gen") != 0 &&
+            strcmp(state->argv[0], "report") != 0) {
+            fprintf(stderr, "qedcrash %s: writes no file; -o belongs to shrink, gen and report\n", state->argv[0]);
             return EINVAL;
         }
         o->output = arg;

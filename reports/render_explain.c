@@ -98,6 +98,13 @@ static void print_command(FILE *out, const char *verb, const char *id, const cha
     fprintf(out, "'%s\n", rest);
 }
 
+/* What came after the first failure is told in words alone. */
+static bool fails_again(const char *id)
+{
+    const char *point = strrchr(id, '@');
+    return point && strchr(point, '/');
+}
+
 static int explain(struct store *s, FILE *out, const struct render_options *o, sqlite3_stmt *row,
                    struct store_error *err)
 {
@@ -119,7 +126,7 @@ static int explain(struct store *s, FILE *out, const struct render_options *o, s
     print_guest(out, o, row);
     snprintf(why, sizeof(why), "%s %s", render_text(row, WHY), render_text(row, BECAUSE));
     print_prose(out, o, 11, "why", why);
-    if (o->verbose)
+    if (o->verbose || fails_again(render_text(row, ID)))
         fprintf(out, "\n%s", render_text(row, STORY));
     free(t.events);
     return ret;
