@@ -41,10 +41,11 @@ DEPS_TEST := libcmocka-dev sqlite3
 DEPS_LINT := clang clang-format clang-tidy cppcheck
 # Wanted, not needed: the tests that use them skip, with a reason, where they are missing.
 DEPS_WANTED := qemu-utils
+DEPS_PAGE := chromium nodejs gnuplot-nox fonts-dejavu-core
 DEPS_BENCH := qemu-utils gnuplot-nox
 
 .PHONY: help all tests deps deps-build deps-lint matrix test run-tests lint lint-includes lint-format lint-tidy \
-        lint-cppcheck format coverage asan test-compilers bench install clean FORCE
+        lint-cppcheck format coverage asan test-compilers bench install clean test-page FORCE
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z_.-]+:.*## / { printf "  make %-22s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -116,6 +117,11 @@ test-compilers: ## gcc and clang both build without a warning and give the same 
 	@for c in gcc clang; do build-$$c/qedcrash matrix --json >build-$$c/matrix.json; \
 	    r=$$?; [ $$r -le 1 ] || { echo "build-$$c/qedcrash matrix: exit $$r"; exit 1; }; done
 	@cmp build-gcc/matrix.json build-clang/matrix.json && echo "gcc and clang: same matrix"
+
+test-page: ## the report page in headless Chromium: links, timelines, accessibility; screenshots in $(BUILD)/page/shots
+	@.ci/deps $(DEPS_BUILD) $(DEPS_TEST) --wanted $(DEPS_PAGE)
+	@$(MAKE) --no-print-directory all
+	@BUILD=$(BUILD) TEST_TIMEOUT=600 tests/run.sh tests/page/run.sh
 
 bench: ## the benchmarks, some three minutes: a table, $(BUILD)/bench/bench.json, $(BUILD)/bench/*.svg
 	@.ci/deps $(DEPS_BUILD) --wanted $(DEPS_BENCH)

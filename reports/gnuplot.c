@@ -32,23 +32,34 @@ static int run(FILE *script, FILE *answer)
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128;
 }
 
-/* The SVG element without the XML head and gnuplot's own title; "gp" in its ids becomes the prefix. */
-static int copy_element(char *text, const char *prefix, FILE *out)
+/* Behind these stands a name that must be this picture's own. Returns the length, or 0. */
+static size_t before_name(const char *at)
 {
-    char *at = strstr(text, "<svg");
+    static const char *const before[] = {" id=\"", " id='", "url(#", "href=\"#", "href='#"};
+    for (size_t i = 0; i < sizeof(before) / sizeof(before[0]); i++)
+        if (!strncmp(at, before[i], strlen(before[i])))
+            return strlen(before[i]);
+    return 0;
+}
+
+/* The SVG element without the XML head and gnuplot's own title. */
+static int copy_element(const char *text, const char *prefix, FILE *out)
+{
+    const char *at = strstr(text, "<svg"), *end;
+    size_t n;
     if (!at || !strstr(at, "</svg>"))
         return 0;
-    for (const char *part; *at;) {
-        if (!strncmp(at, "<title>", 7) && (part = strstr(at, "</title>")))
-            at += part + 8 - at;
-        else if (!strncmp(at, "<desc>", 6) && (part = strstr(at, "</desc>")))
-            at += part + 7 - at;
-        else if (!strncmp(at, "gp", 2) && (at[-1] == '#' || at[-1] == '\'' || at[-1] == '"')) {
-            fprintf(out, "%s", prefix);
-            at += 2;
-        } else
+    while (*at)
+        if (!strncmp(at, "<title>", 7) && (end = strstr(at, "</title>"))) {
+            at = end + 8;
+        } else if (!strncmp(at, "<desc>", 6) && (end = strstr(at, "</desc>"))) {
+            at = end + 7;
+        } else if ((n = before_name(at))) {
+            fprintf(out, "%.*s%s-", (int)n, at, prefix);
+            at += n;
+        } else {
             fputc(*at++, out);
-    }
+        }
     return 1;
 }
 

@@ -126,7 +126,7 @@ static int draw_cost(struct page *p)
 
 static const char trend_script[] =
     "set xlabel 'campaign'\nset ylabel 'count'\nset yrange [0:*]\nset offsets 0.3, 0.3, graph 0.1, 0\n"
-    "set grid lc rgb '#dddddd'\nset border 3\nset tics nomirror\nset key top left\nset xtics 1\n"
+    "set grid lc rgb '#dddddd'\nset border 3\nset tics nomirror\nset key below\nset xtics 1\n"
     "plot $data using 1:6 with linespoints pt 7 lc rgb '#0b57a8' title 'findings',"
     " $data using 1:4 with linespoints pt 5 dt 2 lc rgb '#6b3f00' title 'unsafe cells',"
     " $data using 1:5 with linespoints pt 9 dt 3 lc rgb '#b3261e' title 'unexpected cells'\n";
