@@ -40,12 +40,12 @@ DEPS_BUILD := gcc make libc6-dev libsqlite3-dev libxxhash-dev
 DEPS_TEST := libcmocka-dev sqlite3
 DEPS_LINT := clang clang-format clang-tidy cppcheck
 # Wanted, not needed: the tests that use them skip, with a reason, where they are missing.
-DEPS_WANTED := qemu-utils
+DEPS_WANTED := qemu-utils help2man
 DEPS_PAGE := chromium nodejs gnuplot-nox fonts-dejavu-core
 DEPS_BENCH := qemu-utils gnuplot-nox
 
 .PHONY: help all tests deps deps-build deps-lint matrix test run-tests lint lint-includes lint-format lint-tidy \
-        lint-cppcheck format coverage asan test-compilers bench install clean test-page FORCE
+        lint-cppcheck format coverage asan test-compilers bench install man clean test-page FORCE
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z_.-]+:.*## / { printf "  make %-22s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -128,12 +128,20 @@ bench: ## the benchmarks, some three minutes: a table, $(BUILD)/bench/bench.json
 	@$(MAKE) --no-print-directory all $(BENCH_BINS)
 	@BUILD=$(BUILD) QEDCRASH=$(BUILD)/qedcrash tests/bench/bench.sh
 
-install: all ## install under $(DESTDIR)$(PREFIX)
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/qedcrash/scenarios
+man: all ## the manual pages of section 1, by help2man, in $(BUILD)/man
+	@rm -rf $(BUILD)/man
+	@docs/man/make.sh $(BUILD)/qedcrash $(BUILD)/man || [ $$? -eq 77 ]
+
+SHARE = $(DESTDIR)$(PREFIX)/share
+
+install: man ## install program, scenarios, manual pages and completion under $(DESTDIR)$(PREFIX)
+	install -d $(DESTDIR)$(PREFIX)/bin $(SHARE)/qedcrash/scenarios $(SHARE)/man/man1 $(SHARE)/man/man5 \
+	    $(SHARE)/bash-completion/completions
 	install -m 755 $(BUILD)/qedcrash $(DESTDIR)$(PREFIX)/bin/qedcrash
-	$(if $(wildcard scenarios/*.scn),install -m 644 $(wildcard scenarios/*.scn) $(DESTDIR)$(PREFIX)/share/qedcrash/scenarios)
-	$(if $(wildcard docs/man/*.1),install -d $(DESTDIR)$(PREFIX)/share/man/man1)
-	$(if $(wildcard docs/man/*.1),install -m 644 $(wildcard docs/man/*.1) $(DESTDIR)$(PREFIX)/share/man/man1)
+	install -m 644 $(wildcard scenarios/*.scn) $(SHARE)/qedcrash/scenarios
+	install -m 644 docs/man/qedcrash-scenario.5 $(SHARE)/man/man5
+	[ ! -d $(BUILD)/man ] || install -m 644 $(BUILD)/man/*.1 $(SHARE)/man/man1
+	install -m 644 docs/completion/qedcrash $(SHARE)/bash-completion/completions/qedcrash
 
 clean: ## remove everything built
 	rm -rf build build-asan build-cov build-gcc build-clang compile_commands.json

@@ -35,7 +35,7 @@ static void help(FILE *out)
           "  qedcrash matrix                          the whole library x all designs x all disk models\n"
           "  qedcrash repro ID                        see a finding again\n"
           "\n"
-          "Usage: qedcrash VERB [OPTION...] ...\n\n",
+          "Usage: qedcrash VERB [OPTION...] ...\n\nVerbs:\n",
           out);
     for (size_t i = 0; i < VERB_COUNT; i++)
         fprintf(out, "  %s %s\n", verbs[i].name, verbs[i].what);
