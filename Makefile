@@ -43,9 +43,10 @@ DEPS_LINT := clang clang-format clang-tidy cppcheck
 DEPS_WANTED := qemu-utils help2man
 DEPS_PAGE := chromium nodejs gnuplot-nox fonts-dejavu-core
 DEPS_BENCH := qemu-utils gnuplot-nox
+DEPS_SLURM := slurmctld slurmd slurm-client sqlite3
 
 .PHONY: help all tests deps deps-build deps-lint matrix test run-tests lint lint-includes lint-format lint-tidy \
-        lint-cppcheck format coverage asan test-compilers bench install man clean test-page FORCE
+        lint-cppcheck format coverage asan test-compilers test-slurm test-kill bench install man clean test-page FORCE
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z_.-]+:.*## / { printf "  make %-22s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -122,6 +123,16 @@ test-page: ## the report page in headless Chromium: links, timelines, accessibil
 	@.ci/deps $(DEPS_BUILD) $(DEPS_TEST) --wanted $(DEPS_PAGE)
 	@$(MAKE) --no-print-directory all
 	@BUILD=$(BUILD) TEST_TIMEOUT=600 tests/run.sh tests/page/run.sh
+
+test-slurm: ## a campaign as a Slurm job array: one controller, two nodes, all on this machine
+	@.ci/deps $(DEPS_BUILD) --wanted $(DEPS_SLURM)
+	@$(MAKE) --no-print-directory all
+	@QEDCRASH=$(CURDIR)/$(BUILD)/qedcrash tests/slurm/slurm.sh || { r=$$?; [ $$r -eq 77 ] && echo "skipped: see above"; }
+
+test-kill: ## kill -9 of campaigns and of workers at 50 random moments (ROUNDS), each resumed; some minutes
+	@.ci/deps $(DEPS_BUILD) sqlite3
+	@$(MAKE) --no-print-directory all
+	@QEDCRASH=$(CURDIR)/$(BUILD)/qedcrash tests/kill/kill.sh
 
 bench: ## the benchmarks, some three minutes: a table, $(BUILD)/bench/bench.json, $(BUILD)/bench/*.svg
 	@.ci/deps $(DEPS_BUILD) --wanted $(DEPS_BENCH)
