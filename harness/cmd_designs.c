@@ -29,10 +29,10 @@ static void list_names(void)
 {
     puts("designs:");
     for (size_t i = 0; i < qed_design_count; i++)
-        printf("  %-14s %s\n", qed_designs[i].name, qed_designs[i].summary);
+        printf("  %-15s %s\n", qed_designs[i].name, qed_designs[i].summary);
     puts("disk models:");
     for (size_t i = 0; i < sim_disk_model_count; i++)
-        printf("  %-14s %s\n", sim_disk_models[i].name, sim_disk_models[i].summary);
+        printf("  %-15s %s\n", sim_disk_models[i].name, sim_disk_models[i].summary);
 }
 
 static int usage(FILE *out, int code)

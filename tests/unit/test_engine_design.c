@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "engine/qed_design.h"
+#include "engine/design_text.h"
 
 static unsigned differences(const struct qed_design *a, const struct qed_design *b)
 {
@@ -35,6 +35,62 @@ static void test_names_find_their_design(void **state)
     }
     assert_null(qed_design_find("v3"));
     assert_null(qed_design_find(""));
+}
+
+/* Each name once, each policy once, each with a sentence about it. */
+static void test_no_two_are_the_same(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < qed_design_count; i++) {
+        const struct qed_design *a = &qed_designs[i];
+
+        assert_ptr_equal(qed_design_find(a->name), a);
+        assert_int_equal(a->summary[strlen(a->summary) - 1], '.');
+        assert_null(a->asked);
+        for (unsigned f = 0; f < QED_FIELD_COUNT; f++)
+            assert_true(a->value[f] < qed_design_field_values((enum qed_design_field)f));
+        for (size_t k = 0; k < i; k++)
+            if (!differences(a, &qed_designs[k]))
+                fail_msg("%s is %s", a->name, qed_designs[k].name);
+    }
+}
+
+/* A design that is another with some fields changed says so, and only they are. */
+static void test_changed_fields(void **state)
+{
+    static const struct {
+        const char *name, *text;
+    } cases[] = {
+        {"flush-always", "v2,data_flush=always"},
+        {"zero-detect", "cow-flush,zero_fill=skip-all-zero"},
+        {"skip-no-backing", "v2,data_flush=backing"},
+        {"trim", "v2,reuse=at-once"},
+        {"trim-flush", "v2,reuse=after-flush"},
+        {"reuse-flush", "trim,data_flush=reuse"},
+        {"mark-written", "upstream,clear_on=close"},
+        {"mark-flushed", "mark-written,need_check=flushed"},
+        {"mark-on-flush", "mark-flushed,clear_on=close+guest-flush+l1-update"},
+        {"timer", "mark-flushed,clear_on=timer"},
+        {"naive", "mark-flushed,clear_on=close+l1-update,clear_order=before-flush"},
+        {"eight-step", "mark-flushed,clear_on=close+quiet"},
+        {"seven-step", "mark-flushed,clear_on=close+guest-flush+timer"},
+        {"phys-size", "careful,phys_size=header-field"},
+        {"size-check", "phys-size,size_check=marked"},
+        {"autoclear", "careful,phys_size=autoclear-bit"},
+    };
+
+    (void)state;
+    assert_int_equal(qed_design_count, 4 + sizeof(cases) / sizeof(cases[0]));
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        const struct qed_design *d = qed_design_find(cases[i].name);
+        struct qed_design_error err;
+        struct qed_design other;
+
+        assert_non_null(d);
+        if (qed_design_parse(cases[i].text, &other, &err))
+            fail_msg("%s", err.text);
+        assert_int_equal(differences(d, &other), 0);
+    }
 }
 
 static void test_the_cow_flush_is_the_only_difference(void **state)
@@ -82,10 +138,9 @@ static void test_careful_leaves_nothing_to_chance(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_names_find_their_design),
-        cmocka_unit_test(test_the_cow_flush_is_the_only_difference),
-        cmocka_unit_test(test_upstream_is_qemu_7_2),
-        cmocka_unit_test(test_careful_leaves_nothing_to_chance),
+        cmocka_unit_test(test_names_find_their_design), cmocka_unit_test(test_no_two_are_the_same),
+        cmocka_unit_test(test_changed_fields),          cmocka_unit_test(test_the_cow_flush_is_the_only_difference),
+        cmocka_unit_test(test_upstream_is_qemu_7_2),    cmocka_unit_test(test_careful_leaves_nothing_to_chance),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

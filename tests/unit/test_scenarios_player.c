@@ -155,6 +155,12 @@ static void assert_same_history(const struct history *a, const struct history *b
         assert_string_equal(a->marks[i].text, b->marks[i].text);
 }
 
+/* Fills left out where new space holds an earlier owner's bytes: the guest reads them, crash or no crash (A12, A15). */
+static bool shows_stale_space(const struct take *take)
+{
+    return qed_design_find(take->design)->zero_fill != QED_ZERO_FILL_WRITTEN && !strcmp(take->disk, "hostdev");
+}
+
 /* Twice the same, and once more from the list of choices that was made. */
 static void record_thrice(const struct scenario *s, struct take take)
 {
@@ -170,7 +176,8 @@ static void record_thrice(const struct scenario *s, struct take take)
     assert_same_history(a.history, c.history);
     for (size_t i = 0; i < a.live_count; i++)
         print_message("%s %s %s #%" PRIu64 ": %s\n", s->name, take.design, take.disk, take.schedule, a.live[i].why);
-    assert_int_equal(a.live_count, 0);
+    if (!shows_stale_space(&take))
+        assert_int_equal(a.live_count, 0);
     recording_free(&a);
     recording_free(&b);
     recording_free(&c);
@@ -355,7 +362,8 @@ static void test_close(void **state)
 
         record(s, &(struct take){.design = qed_designs[d].name}, &r);
         assert_int_equal(r.live_count, 0);
-        assert_int_equal(r.scans, 0);
+        /* a new image lacks the autoclear bit, and the design that lives by it looks once */
+        assert_int_equal(r.scans, qed_designs[d].phys_size == QED_PHYS_SIZE_AUTOCLEAR_BIT);
         assert_int_equal(r.dirty_after_clean, 0);
         closed = find_mark(r.history, "close acknowledged") + 1;
         assert_true(r.history->marks[r.history->events[closed - 1].op].boundary);
