@@ -15,7 +15,8 @@ struct gen_state {
     bool fresh;      /* since the image was opened nobody has asked for anything */
     bool flushed;    /* nothing was asked for since the last flush or close */
     bool crashed, rebased, grown, read_only;
-    bool armed; /* the last word waits for the next: an error was injected */
+    bool failed; /* an error was injected: what seems done may have failed */
+    bool armed;  /* the last word waits for the next: an error was injected */
 };
 
 void gen_state_begin(struct gen_state *s, const struct gen_workload *w);

@@ -135,9 +135,9 @@ static bool counts(const struct gen_workload *w, const struct gen_state *s, cons
             return false;
         return request_counts(s, word);
     case GEN_KIND_FLUSH:
-        return !s->flushed; /* there is nothing to be flushed */
+        return !s->flushed || s->failed; /* there is nothing to be flushed, if the last one did not fail */
     case GEN_KIND_CLOSE:
-        return !s->fresh || s->read_only; /* closing what was only opened */
+        return !s->fresh || s->read_only || s->failed; /* closing what was only opened */
     case GEN_KIND_CRASH:
         return !first; /* nothing is pending yet */
     case GEN_KIND_KILL:
@@ -204,7 +204,7 @@ static void after_other(struct gen_state *s, const struct gen_word *word)
         break;
     case GEN_KIND_CRASH:
         s->fresh = s->flushed = s->crashed = true;
-        s->read_only = false;
+        s->read_only = !strcmp(word->text, "xr");
         break;
     case GEN_KIND_TRUNCATE:
         s->grown = true;
@@ -222,6 +222,7 @@ static void after_other(struct gen_state *s, const struct gen_word *word)
 void gen_state_step(struct gen_state *s, const struct gen_word *word, bool beside)
 {
     s->armed = word->kind == GEN_KIND_INJECT;
+    s->failed |= s->armed;
     if (gen_is_event(word->kind))
         s->events++;
     else
