@@ -133,6 +133,13 @@ int qed_design_rank(enum qed_design_field field, unsigned value)
     return (int)value;
 }
 
+bool qed_design_weaker(enum qed_design_field field, unsigned value, unsigned than)
+{
+    if (field == QED_FIELD_clear_on)
+        return (value & than) == than && __builtin_popcount(value) == __builtin_popcount(than) + 1;
+    return qed_design_rank(field, value) < qed_design_rank(field, than);
+}
+
 void qed_box_weakest(const struct qed_design_box *b, struct qed_design *d)
 {
     for (unsigned f = 0; f < QED_FIELD_COUNT; f++) {

@@ -27,4 +27,7 @@ void qed_box_weakest(const struct qed_design_box *b, struct qed_design *d);
  * highest. For clear_on: the fewer occasions, the stronger. Fields that order nothing have one rank. */
 int qed_design_rank(enum qed_design_field field, unsigned value);
 
+/* Is `value` weaker than `than`? For clear_on: one occasion more. */
+bool qed_design_weaker(enum qed_design_field field, unsigned value, unsigned than);
+
 #endif

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "harness/id.h"
 #include "harness/library.h"
 #include "harness/target.h"
 #include "simdisk/xalloc.h"
@@ -12,7 +13,7 @@
 void bound_add(struct bound *b, struct scenario *s, char *name)
 {
     b->workloads = xgrow(b->workloads, b->count, &b->cap, sizeof(*b->workloads));
-    b->workloads[b->count++] = (struct bound_workload){.scenario = s, .name = name};
+    b->workloads[b->count++] = (struct bound_workload){.scenario = s, .name = name, .all_schedules = s->all_schedules};
 }
 
 int bound_add_library(struct bound *b, const char *dir, struct scn_error *err)
@@ -35,6 +36,33 @@ int bound_add_library(struct bound *b, const char *dir, struct scn_error *err)
     return ret;
 }
 
+static bool side_by_side(const struct scenario *s)
+{
+    for (size_t i = 0; i < s->stmt_count; i++)
+        if (s->stmts[i].aio)
+            return true;
+    return false;
+}
+
+int bound_add_generated(struct bound *b, const struct gen_bound *bound, bool shallow, struct scn_error *err)
+{
+    struct gen *g = gen_begin(bound);
+    const struct gen_workload *w;
+    int ret = 0;
+    while (!ret && (w = gen_next(g))) {
+        struct scenario *s;
+        char name[GEN_NAME_MAX];
+        ret = gen_scenario(w, &s, err);
+        if (ret)
+            break;
+        bound_add(b, s, xalloc_check(strdup(gen_name(w, name, sizeof(name)))));
+        b->workloads[b->count - 1].all_schedules = side_by_side(s);
+        b->workloads[b->count - 1].shallow = shallow;
+    }
+    gen_end(g);
+    return ret;
+}
+
 void bound_free(struct bound *b)
 {
     for (size_t i = 0; i < b->count; i++) {
@@ -45,16 +73,35 @@ void bound_free(struct bound *b)
     *b = (struct bound){0};
 }
 
+static struct cell_options options_of(const struct bound_workload *w, const struct cell_options *options)
+{
+    struct cell_options o = *options;
+    o.id_scenario = w->name;
+    if (w->all_schedules)
+        o.schedule = ID_ALL_SCHEDULES;
+    if (w->shallow) {
+        o.first_life = true;
+        o.nested = 0;
+    }
+    return o;
+}
+
 int bound_test(const struct bound_workload *w, const struct sim_disk_model *disk, const struct qed_design *design,
                const struct cell_options *options, struct probe_memo *memo, struct bound_result *out,
                struct scn_error *err)
 {
     struct qed_design asked = *design;
-    struct cell_options o = *options;
-    o.id_scenario = w->name;
+    const struct cell_options o = options_of(w, options);
     qed_asked_begin(&out->asked);
     asked.asked = &out->asked;
     return cell_probe(w->scenario, &asked, disk, &o, memo, &out->probe, err);
+}
+
+int bound_findings(const struct bound_workload *w, const struct sim_disk_model *disk, const struct qed_design *design,
+                   const struct cell_options *options, cell_finding_fn *take, void *opaque, struct scn_error *err)
+{
+    const struct cell_options o = options_of(w, options);
+    return cell_findings(w->scenario, design, disk, &o, take, opaque, err);
 }
 
 struct best {
@@ -79,10 +126,8 @@ bool bound_witness(const struct bound_workload *w, const struct sim_disk_model *
                    const struct cell_options *options, enum verdict_class *class, char **id, char **why)
 {
     struct best best = {.id = NULL};
-    struct cell_options o = *options;
     struct scn_error err;
-    o.id_scenario = w->name;
-    if (cell_findings(w->scenario, design, disk, &o, take, &best, &err)) {
+    if (bound_findings(w, disk, design, options, take, &best, &err)) {
         free(best.id);
         free(best.why);
         best = (struct best){.id = NULL};

@@ -6,10 +6,13 @@
 
 #include "engine/design_box.h"
 #include "harness/cell.h"
+#include "scenarios/generate.h"
 
 struct bound_workload {
     struct scenario *scenario;
-    char *name; /* as in ids */
+    char *name;         /* as in ids */
+    bool all_schedules; /* requests run side by side: every order of them */
+    bool shallow;       /* only what recovery shows: no second life, no second failure */
 };
 
 struct bound {
@@ -19,6 +22,9 @@ struct bound {
 
 /* Every scenario of the library in `dir`. 0, or -errno with err. */
 int bound_add_library(struct bound *b, const char *dir, struct scn_error *err);
+/* All generated workloads of a bound (scenarios/generate.h); all_schedules where requests run side by
+ * side. 0, or -errno with err. */
+int bound_add_generated(struct bound *b, const struct gen_bound *g, bool shallow, struct scn_error *err);
 /* One, which becomes the bound's. */
 void bound_add(struct bound *b, struct scenario *s, char *name);
 void bound_free(struct bound *b);
@@ -33,6 +39,9 @@ int bound_test(const struct bound_workload *w, const struct sim_disk_model *disk
                const struct cell_options *options, struct probe_memo *memo, struct bound_result *out,
                struct scn_error *err);
 
+/* All findings of a test, as cell_findings() hands them out. */
+int bound_findings(const struct bound_workload *w, const struct sim_disk_model *disk, const struct qed_design *design,
+                   const struct cell_options *options, cell_finding_fn *take, void *opaque, struct scn_error *err);
 /* The finding to show for it: of the first class, the one with the smallest witness. *id and *why are the caller's; false
  * (and NULL) if there is none after all. */
 bool bound_witness(const struct bound_workload *w, const struct sim_disk_model *disk, const struct qed_design *design,

@@ -25,6 +25,7 @@ int cmd_export(int argc, char **argv);
 int cmd_gen(int argc, char **argv);
 int cmd_report(int argc, char **argv);
 int cmd_designs(int argc, char **argv);
+int cmd_flushes(int argc, char **argv);
 int cmd_designs_search(int argc, char **argv);
 int cmd_img(int argc, char **argv);
 

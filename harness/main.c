@@ -20,9 +20,12 @@ static const struct verb {
     {"merge", cmd_merge, "OUT IN...      the stores of a campaign's shards, as one"},
     {"diff", cmd_diff, "OLD NEW         new, fixed and still-open findings between two stores"},
     {"report", cmd_report, "STORE -o DIR  a page, JUnit XML and a Markdown summary of a store"},
-    {"designs", cmd_designs, "             the designs and the disk models"},
     {"gen", cmd_gen,
      "[NAME]           all small workloads: list, print, judge a design under them; job files (gen slurm --help)"},
+    {"flushes", cmd_flushes, "DESIGN       each ordering of a design: needed, with a witness, or not"},
+    {"designs", cmd_designs,
+     "[search]     the designs and the disk models; the whole design space and its cheapest safe "
+     "members"},
     {"img", cmd_img, "create|info|check|map|io FILE ...   QED images on real files"},
 };
 

@@ -243,13 +243,6 @@ static const struct ruled_out *who_ruled_out(const struct search *x, const struc
     return NULL;
 }
 
-static bool is_weaker(unsigned field, unsigned value, unsigned than)
-{
-    if (field == QED_FIELD_clear_on) /* one occasion more */
-        return (value & than) == than && __builtin_popcount(value) == __builtin_popcount(than) + 1;
-    return qed_design_rank((enum qed_design_field)field, value) < qed_design_rank((enum qed_design_field)field, than);
-}
-
 static void add_weaker(struct search *x, struct search_point *p, unsigned field, unsigned value)
 {
     struct qed_design d = p->design;
@@ -271,7 +264,7 @@ static void find_weaker(struct search *x, struct search_point *p)
 {
     for (unsigned f = 0; f < QED_FIELD_COUNT; f++)
         for (unsigned v = 0; v < qed_design_field_values((enum qed_design_field)f); v++)
-            if (is_weaker(f, v, p->design.value[f]))
+            if (qed_design_weaker((enum qed_design_field)f, v, p->design.value[f]))
                 add_weaker(x, p, f, v);
 }
 
