@@ -97,6 +97,17 @@ int bound_test(const struct bound_workload *w, const struct sim_disk_model *disk
     return cell_probe(w->scenario, &asked, disk, &o, memo, &out->probe, err);
 }
 
+int bound_spaces(const struct bound_workload *w, const struct sim_disk_model *disk, const struct qed_design *design,
+                 const struct cell_options *options, struct qed_design_asked *asked, struct cell_spaces *out,
+                 struct scn_error *err)
+{
+    struct qed_design d = *design;
+    const struct cell_options o = options_of(w, options);
+    qed_asked_begin(asked);
+    d.asked = asked;
+    return cell_list_spaces(w->scenario, &d, disk, &o, out, err);
+}
+
 int bound_findings(const struct bound_workload *w, const struct sim_disk_model *disk, const struct qed_design *design,
                    const struct cell_options *options, cell_finding_fn *take, void *opaque, struct scn_error *err)
 {

@@ -39,6 +39,10 @@ int bound_test(const struct bound_workload *w, const struct sim_disk_model *disk
                const struct cell_options *options, struct probe_memo *memo, struct bound_result *out,
                struct scn_error *err);
 
+/* Its first half, as cell_list_spaces(). */
+int bound_spaces(const struct bound_workload *w, const struct sim_disk_model *disk, const struct qed_design *design,
+                 const struct cell_options *options, struct qed_design_asked *asked, struct cell_spaces *out,
+                 struct scn_error *err);
 /* All findings of a test, as cell_findings() hands them out. */
 int bound_findings(const struct bound_workload *w, const struct sim_disk_model *disk, const struct qed_design *design,
                    const struct cell_options *options, cell_finding_fn *take, void *opaque, struct scn_error *err);

@@ -165,7 +165,7 @@ void box_tree_add(struct box_tree *t, const struct qed_design *d, struct qed_des
             parent = at;
             at = t->nodes[at].child[in];
         }
-    assert(at == NO_NODE || t->count == 1); /* a known design is not added again */
+    assert(at == NO_NODE || !at); /* a known design is not added again */
     if (at == NO_NODE) {
         at = new_node(t);
         t->nodes[parent].child[in] = at;

@@ -43,7 +43,9 @@ struct cell {
     bool known_incomplete;    /* says the memo */
     struct cell_probe *probe; /* NULL unless the first violation is all that is wanted */
     struct qed_design_asked first_asked;
-    struct probe_memo *memo; /* NULL: every space is new */
+    struct probe_memo *memo;  /* NULL: every space is new */
+    struct cell_spaces *list; /* NULL unless the spaces are only listed */
+    struct digest digest;     /* of the space, with a memo */
     struct space_digester *digester;
 };
 
@@ -202,7 +204,8 @@ static uint64_t enumerate(struct cell *c, struct crash_hasher *h)
 /* Returns the number of different states judged. */
 static uint64_t sample(struct cell *c, struct crash_hasher *h, uint64_t share)
 {
-    uint64_t seed = c->options->seed ^ (c->coverage.spaces * UINT64_C(0x9e3779b97f4a7c15)), count = 0;
+    uint64_t which = c->memo ? c->digest.lane[0] : c->coverage.spaces * UINT64_C(0x9e3779b97f4a7c15), count = 0;
+    uint64_t seed = c->options->seed ^ which;
     struct crash_sample *e = crash_sample_create(c->space, c->disk, seed, share);
     bool more = true;
     c->sampled = true;
@@ -285,31 +288,50 @@ static uint64_t overflows(const struct cell *c)
     return c->counts.overflows + (c->judge ? judge_count(c->judge)->overflows : 0);
 }
 
+/* What one space adds to the counts. */
+static void fill_leaf(const struct cell *c, const struct judge_counts *before, struct probe_leaf *leaf)
+{
+    const struct judge_counts *now = judge_count(c->judge);
+    *leaf = (struct probe_leaf){.unsafe = c->probe->unsafe,
+                                .class = c->probe->class,
+                                .incomplete = !c->probe->unsafe && (c->cut || c->one_order || overflows(c)),
+                                .recoveries = now->recoveries - before->recoveries,
+                                .scans = now->scanned - before->scanned,
+                                .needless = now->needless - before->needless};
+}
+
 /* As explore_space(), unless the same was found out before. What is asked in the space alone is the memo's. */
-static void explore_new_space(struct cell *c, struct crash_space *space)
+static void explore_new_space(struct cell *c, struct crash_space *space, uint64_t share)
 {
     struct qed_design_asked *asked = c->design->asked, before = *asked;
-    struct digest d = space_digest(c->digester, space);
+    struct judge_counts counts = *judge_count(c->judge);
     struct probe_leaf leaf;
-    if (probe_memo_find(c->memo, d, c->design, asked, &leaf)) {
+    c->digest = space_digest(c->digester, space);
+    if (probe_memo_find(c->memo, c->digest, c->design, asked, &leaf)) {
         c->known_incomplete |= leaf.incomplete;
         if (leaf.unsafe)
             probed(c, leaf.class);
         return;
     }
     qed_asked_begin(asked);
-    explore_space(c, space, 0);
+    explore_space(c, space, share);
     if (c->stopped && !c->probe->unsafe)
         return; /* interrupted */
     struct qed_design_asked *own = c->probe->unsafe ? &c->first_asked : asked;
-    leaf = (struct probe_leaf){.unsafe = c->probe->unsafe,
-                               .class = c->probe->class,
-                               .incomplete = !c->probe->unsafe && (c->cut || c->one_order || overflows(c))};
-    probe_memo_add(c->memo, d, c->design, own, leaf);
+    fill_leaf(c, &counts, &leaf);
+    probe_memo_add(c->memo, c->digest, c->design, own, leaf);
     for (unsigned i = 0; i < own->count; i++)
         qed_design_note(&before, (enum qed_design_field)own->steps[i].field, own->steps[i].set, own->steps[i].in);
     *asked = before;
     c->first_asked = before;
+}
+
+static void list_space(struct cell *c, struct crash_space *space)
+{
+    struct cell_spaces *l = c->list;
+    l->digests = xgrow(l->digests, l->count, &l->cap, sizeof(*l->digests));
+    l->digests[l->count++] = space_digest(c->digester, space);
+    l->one_order |= space->one_order;
 }
 
 static void explore(struct cell *c)
@@ -322,13 +344,15 @@ static void explore(struct cell *c)
     c->coverage.totals_only = c->all != NULL; /* epochs of different runs are not the same */
     if (c->options->explore == EXPLORE_SAMPLE)
         shares = coverage_share(c->recording.history, c->disk_model, c->options->limit, &count);
-    if (c->memo)
+    if (c->memo || c->list)
         c->digester = space_digester_create(&c->recording);
     for (; !c->stopped && (space = crash_walk_next(walk)); index++) {
         if (c->all && !schedules_first(c->all, space))
             ; /* an earlier run showed it */
+        else if (c->list)
+            list_space(c, space);
         else if (c->memo)
-            explore_new_space(c, space);
+            explore_new_space(c, space, shares ? c->options->limit : 0);
         else
             explore_space(c, space, shares ? shares[index] : 0);
         crash_space_free(space);
@@ -890,7 +914,7 @@ int cell_probe(const struct scenario *s, const struct qed_design *design, const 
 {
     *out = (struct cell_probe){0};
     struct cell c = {.scenario = s, .design = design, .disk_model = disk, .options = options, .probe = out};
-    if (options->explore == EXPLORE_COMPLETE && design->asked)
+    if (design->asked)
         c.memo = memo;
     int ret = explore_cell(&c, err);
     if (!ret && !out->unsafe && c.stopped)
@@ -900,5 +924,32 @@ int cell_probe(const struct scenario *s, const struct qed_design *design, const 
     if (out->unsafe && design->asked)
         *design->asked = c.first_asked;
     cell_close(&c);
+    return ret;
+}
+
+int cell_list_spaces(const struct scenario *s, const struct qed_design *design, const struct sim_disk_model *disk,
+                     const struct cell_options *options, struct cell_spaces *out, struct scn_error *err)
+{
+    struct cell_probe probe = {0};
+    *out = (struct cell_spaces){0};
+    struct cell c = {
+        .scenario = s, .design = design, .disk_model = disk, .options = options, .probe = &probe, .list = out};
+    int ret = explore_cell(&c, err);
+    if (!ret && !probe.unsafe && c.stopped)
+        ret = -EINTR;
+    if (!ret)
+        fill_probe(&c, &probe);
+    if (probe.unsafe && design->asked)
+        *design->asked = c.first_asked;
+    cell_close(&c);
+    out->unsafe = probe.unsafe;
+    out->complete = probe.unsafe || (!out->one_order && (!c.all || probe.complete));
+    out->guest_writes = probe.guest_writes;
+    out->image_writes = probe.image_writes;
+    out->flushes = probe.flushes;
+    if (ret) {
+        free(out->digests);
+        *out = (struct cell_spaces){0};
+    }
     return ret;
 }

@@ -93,8 +93,19 @@ struct cell_probe {
     uint64_t guest_writes, image_writes, flushes; /* of the recorded run (the first, of several schedules) */
     uint64_t recoveries, scans, needless;         /* opens after a crash; those that scanned; and found nothing */
 };
-/* memo: of this workload and disk model; NULL: none. Only the complete exploration uses it; executions and recoveries are
- * then those that were new. */
+/* The first half of a probe: the run is recorded, and its crash spaces (of all schedules, each once) are named, not judged.
+ * design->asked is what that asked. */
+struct cell_spaces {
+    struct digest *digests; /* the caller frees them */
+    size_t count, cap;
+    bool unsafe; /* without a crash */
+    bool one_order, complete;
+    uint64_t guest_writes, image_writes, flushes;
+};
+int cell_list_spaces(const struct scenario *s, const struct qed_design *design, const struct sim_disk_model *disk,
+                     const struct cell_options *options, struct cell_spaces *out, struct scn_error *err);
+
+/* memo: of this workload and disk model; NULL: none. executions and recoveries are then those that were new. A sample is of options->limit states of each space. */
 int cell_probe(const struct scenario *s, const struct qed_design *design, const struct sim_disk_model *disk,
                const struct cell_options *options, struct probe_memo *memo, struct cell_probe *out,
                struct scn_error *err);

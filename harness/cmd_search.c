@@ -31,14 +31,26 @@ static int complain(int code, const char *text)
     return code;
 }
 
+/* What is cheap to try first, so that most designs are gone before the rest. */
 static int load(struct job *j, struct scn_error *err)
 {
+    struct gen_bound large = GEN_DEFAULT, deep = GEN_DEFAULT;
+    large.ops = j->o.gen_ops ? (unsigned)j->o.gen_ops : 1;
+    large.events = j->o.gen_events_given ? (unsigned)j->o.gen_events : 1;
+    deep.ops = 1;
+    deep.events = 0;
     char *dir = library_dir();
     int ret = search_cost_bound(&j->cost, err);
     if (!ret)
-        ret = search_cost_bound(&j->bound, err); /* what is too dear to be unsafe on them is not safe */
+        ret = bound_add_generated(&j->bound, &large, true, err);
+    if (!ret)
+        ret = search_cost_bound(&j->bound, err); /* a design that is cheap on them, and unsafe, is not cheap */
     if (!ret && dir)
         ret = bound_add_library(&j->bound, dir, err);
+    for (size_t i = 0; i < j->bound.count; i++)
+        j->bound.workloads[i].shallow = true;
+    if (!ret)
+        ret = bound_add_generated(&j->bound, &deep, false, err);
     free(dir);
     return ret;
 }

@@ -1,7 +1,6 @@
 /* probe_memo.c: see probe_memo.h. */
 #include "harness/probe_memo.h"
 
-#include "harness/box_tree.h"
 #include "simdisk/xalloc.h"
 
 struct known_space {
@@ -64,8 +63,7 @@ static void grow(struct probe_memo *m)
     free(old.spaces);
 }
 
-void probe_memo_add(struct probe_memo *m, struct digest space, const struct qed_design *d,
-                    struct qed_design_asked *asked, struct probe_leaf leaf)
+static struct box_tree *tree_of(struct probe_memo *m, struct digest space)
 {
     if ((m->count + 1) * 2 > m->cap)
         grow(m);
@@ -74,7 +72,23 @@ void probe_memo_add(struct probe_memo *m, struct digest space, const struct qed_
         *s = (struct known_space){.digest = space, .tree = box_tree_create()};
         m->count++;
     }
-    box_tree_add(s->tree, d, asked, (uint32_t)m->leaf_count);
+    return s->tree;
+}
+
+const struct box_tree *probe_memo_tree(struct probe_memo *m, struct digest space)
+{
+    return tree_of(m, space);
+}
+
+const struct probe_leaf *probe_memo_leaf(const struct probe_memo *m, uint32_t leaf)
+{
+    return &m->leaves[leaf];
+}
+
+void probe_memo_add(struct probe_memo *m, struct digest space, const struct qed_design *d,
+                    struct qed_design_asked *asked, struct probe_leaf leaf)
+{
+    box_tree_add(tree_of(m, space), d, asked, (uint32_t)m->leaf_count);
     m->leaves = xgrow(m->leaves, m->leaf_count, &m->leaf_cap, sizeof(*m->leaves));
     m->leaves[m->leaf_count++] = leaf;
 }

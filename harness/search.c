@@ -9,13 +9,20 @@
 #include "harness/box_tree.h"
 #include "simdisk/xalloc.h"
 
+#define SAMPLES_PER_SPACE 32
+
 /* Designs that a test has ruled out. */
 struct ruled_out {
-    struct qed_design_box box;
+    struct box_list boxes;
     size_t workload;
 };
 
-/* One leaf of a cost workload's tree; sums over several. */
+/* What the recorded runs of a workload come to: the leaves of its first tree. */
+struct recorded {
+    struct cell_spaces spaces;
+};
+
+/* Sums over the cost workloads. */
 struct sums {
     uint64_t flushes, writes, allocations; /* of the recorded run */
     uint64_t recoveries, scans, needless;
@@ -39,13 +46,17 @@ struct search {
     struct box_list candidates;
     struct ruled_out *out;
     size_t out_count, out_cap;
-    struct box_tree *tree; /* of the test that is run */
-    struct probe_memo *memo;
-    struct sums *leaves; /* cost workloads */
-    size_t leaf_count, leaf_cap;
+
+    /* The workload that is looked at. */
+    const struct bound_workload *workload;
+    struct cell_options cell;
+    struct box_tree *tree; /* what recording it asks; leaves: recorded */
+    struct recorded *recorded;
+    size_t recorded_count, recorded_cap;
+    struct probe_memo *memo; /* what its crash spaces ask */
 };
 
-/* --- one test ------------------------------------------------------------------------------------------------------ */
+/* --- one workload -------------------------------------------------------------------------------------------------- */
 
 static struct qed_design weakest_of(const struct qed_design_box *b)
 {
@@ -54,110 +65,168 @@ static struct qed_design weakest_of(const struct qed_design_box *b)
     return d;
 }
 
-enum { LEAF_UNSAFE, LEAF_SAFE };
-
-static int run(struct search *x, size_t workload, const struct qed_design_box *part)
+static void begin_workload(struct search *x, const struct bound_workload *w, const struct cell_options *cell)
 {
-    struct qed_design d = weakest_of(part);
-    struct bound_result r;
-    int ret = bound_test(&x->o->bound->workloads[workload], x->disk, &d, &x->o->cell, x->memo, &r, x->err);
-    if (ret)
-        return ret;
-    x->result->runs++;
-    x->result->executions += r.probe.executions;
-    x->result->complete &= r.probe.complete;
-    box_tree_add(x->tree, &d, &r.asked, r.probe.unsafe ? LEAF_UNSAFE : LEAF_SAFE);
-    if (r.probe.unsafe) {
-        x->out = xgrow(x->out, x->out_count, &x->out_cap, sizeof(*x->out));
-        x->out[x->out_count++] = (struct ruled_out){.box = r.asked.box, .workload = workload};
+    x->workload = w;
+    x->cell = *cell;
+    x->tree = box_tree_create();
+    x->memo = probe_memo_create();
+}
+
+static void end_workload(struct search *x)
+{
+    box_tree_destroy(x->tree);
+    probe_memo_destroy(x->memo);
+    for (size_t i = 0; i < x->recorded_count; i++)
+        free(x->recorded[i].spaces.digests);
+    x->recorded_count = 0;
+}
+
+/* Records the workload for every design of b that may make it differ. */
+static int record_all(struct search *x, const struct qed_design_box *b)
+{
+    struct qed_design_box part;
+    while (box_tree_unknown(x->tree, b, &part)) {
+        struct qed_design d = weakest_of(&part);
+        struct qed_design_asked asked;
+        x->recorded = xgrow(x->recorded, x->recorded_count, &x->recorded_cap, sizeof(*x->recorded));
+        int ret =
+            bound_spaces(x->workload, x->disk, &d, &x->cell, &asked, &x->recorded[x->recorded_count].spaces, x->err);
+        if (ret)
+            return ret;
+        x->result->runs++;
+        box_tree_add(x->tree, &d, &asked, (uint32_t)x->recorded_count++);
     }
     return 0;
 }
 
-static bool is_safe(void *opaque, uint32_t leaf)
+/* Explores the space for every design of b, all of which leave it, that may make a difference. */
+static int explore_all(struct search *x, struct digest space, const struct qed_design_box *b)
 {
-    (void)opaque;
-    return leaf == LEAF_SAFE;
+    struct qed_design_box part;
+    while (box_tree_unknown(probe_memo_tree(x->memo, space), b, &part)) {
+        struct qed_design d = weakest_of(&part);
+        struct bound_result r;
+        uint32_t leaf;
+        int ret = bound_test(x->workload, x->disk, &d, &x->cell, x->memo, &r, x->err);
+        if (ret)
+            return ret;
+        x->result->runs++;
+        x->result->executions += r.probe.executions;
+        if (box_tree_find(probe_memo_tree(x->memo, space), &d, &leaf))
+            continue;
+        snprintf(x->err->text, sizeof(x->err->text), "%.200s: one run left a crash space that the next did not",
+                 x->workload->name);
+        return -ENOTRECOVERABLE;
+    }
+    return 0;
+}
+
+/* --- a test -------------------------------------------------------------------------------------------------------- */
+
+struct collected {
+    const struct search *x;
+    struct box_list *safe, *unsafe; /* unsafe: may be NULL */
+};
+
+static void collect(void *opaque, const struct qed_design_box *part, uint32_t leaf)
+{
+    const struct collected *c = opaque;
+    const struct probe_leaf *l = probe_memo_leaf(c->x->memo, leaf);
+    if (l->unsafe)
+        box_list_add(c->unsafe, part);
+    else
+        box_list_add(c->safe, part);
+    c->x->result->complete &= !l->incomplete;
+}
+
+/* Those of b, all recorded alike, for which all of the spaces are fine. */
+static int filter_recorded(struct search *x, const struct cell_spaces *spaces, const struct qed_design_box *b,
+                           struct box_list *safe, struct box_list *unsafe)
+{
+    struct box_list now = {0};
+    int ret = 0;
+    if (spaces->unsafe) {
+        box_list_add(unsafe, b);
+        return 0;
+    }
+    x->result->complete &= spaces->complete;
+    box_list_add(&now, b);
+    for (size_t i = 0; i < spaces->count && !ret && now.count; i++) {
+        struct box_list next = {0};
+        struct collected c = {.x = x, .safe = &next, .unsafe = unsafe};
+        for (size_t k = 0; k < now.count && !ret; k++) {
+            ret = explore_all(x, spaces->digests[i], &now.items[k]);
+            if (!ret)
+                box_tree_split(probe_memo_tree(x->memo, spaces->digests[i]), &now.items[k], collect, &c);
+        }
+        box_list_merge(&next);
+        box_list_free(&now);
+        now = next;
+    }
+    for (size_t k = 0; k < now.count && !ret; k++)
+        box_list_add(safe, &now.items[k]);
+    box_list_free(&now);
+    return ret;
+}
+
+struct filtering {
+    struct search *x;
+    struct box_list *safe, *unsafe;
+    int ret;
+};
+
+static void filter_part(void *opaque, const struct qed_design_box *part, uint32_t leaf)
+{
+    struct filtering *f = opaque;
+    if (!f->ret)
+        f->ret = filter_recorded(f->x, &f->x->recorded[leaf].spaces, part, f->safe, f->unsafe);
+}
+
+static void rule_out(struct search *x, struct box_list *unsafe, size_t workload)
+{
+    box_list_merge(unsafe);
+    x->out = xgrow(x->out, x->out_count, &x->out_cap, sizeof(*x->out));
+    x->out[x->out_count++] = (struct ruled_out){.boxes = *unsafe, .workload = workload};
 }
 
 static int run_test(struct search *x, size_t workload)
 {
-    struct box_list left = {0};
-    struct qed_design_box part;
-    int ret = 0;
-    x->tree = box_tree_create();
-    x->memo = probe_memo_create();
-    for (size_t i = 0; i < x->candidates.count && !ret; i++) {
-        while (!ret && box_tree_unknown(x->tree, &x->candidates.items[i], &part))
-            ret = run(x, workload, &part);
-        if (!ret)
-            box_tree_filter(x->tree, &x->candidates.items[i], is_safe, NULL, &left);
+    struct box_list left = {0}, unsafe = {0};
+    struct filtering f = {.x = x, .safe = &left, .unsafe = &unsafe};
+    begin_workload(x, &x->o->bound->workloads[workload], &x->o->cell);
+    for (size_t i = 0; i < x->candidates.count && !f.ret; i++) {
+        size_t mark = left.count, wrong = unsafe.count;
+        f.ret = record_all(x, &x->candidates.items[i]);
+        if (!f.ret)
+            box_tree_split(x->tree, &x->candidates.items[i], filter_part, &f);
+        if (f.ret || unsafe.count > wrong)
+            continue;
+        left.count = mark; /* all of it is safe: it need not fall apart */
+        box_list_add(&left, &x->candidates.items[i]);
     }
-    box_tree_destroy(x->tree);
-    probe_memo_destroy(x->memo);
-    if (ret) {
+    if (getenv("DBG")) fprintf(stderr,"recorded %zu runs %lu exec %lu cand %zu\n", x->recorded_count, x->result->runs, x->result->executions, x->candidates.count);
+    end_workload(x);
+    x->result->tests++;
+    if (f.ret || !unsafe.count) {
+        x->result->unused++;
         box_list_free(&left);
-        return ret;
+        box_list_free(&unsafe);
+        return f.ret;
     }
-    double before = box_list_count(&x->candidates), after = box_list_count(&left);
+    rule_out(x, &unsafe, workload);
     box_list_free(&x->candidates);
     x->candidates = left;
-    if (after < before)
-        box_list_merge(&x->candidates);
-    fprintf(stderr, "runs %lu exec %lu boxes %zu\n", x->result->runs, x->result->executions, x->candidates.count);
-    x->result->unused += after >= before;
-    x->result->tests++;
+    box_list_merge(&x->candidates);
     return 0;
 }
 
 /* --- cost ---------------------------------------------------------------------------------------------------------- */
 
-static int run_cost(struct search *x, const struct bound_workload *w, const struct qed_design_box *part)
-{
-    struct qed_design d = weakest_of(part);
-    struct cell_options o = x->o->cell;
-    struct bound_result r;
-    o.explore = EXPLORE_SAMPLE; /* of how many states a scan is needed is a question of counting states, one by one */
-    o.limit = 400;
-    int ret = bound_test(w, x->disk, &d, &o, NULL, &r, x->err);
-    if (ret)
-        return ret;
-    x->result->runs++;
-    x->leaves = xgrow(x->leaves, x->leaf_count, &x->leaf_cap, sizeof(*x->leaves));
-    x->leaves[x->leaf_count] = (struct sums){.flushes = r.probe.flushes,
-                                             .writes = r.probe.image_writes,
-                                             .allocations = r.probe.guest_writes,
-                                             .recoveries = r.probe.recoveries,
-                                             .scans = r.probe.scans,
-                                             .needless = r.probe.needless};
-    box_tree_add(x->tree, &d, &r.asked, (uint32_t)x->leaf_count++);
-    return 0;
-}
-
-struct splitting {
-    struct search *x;
-    struct sums before;
-    struct part_list *out;
-};
-
 static void add_part(struct part_list *l, const struct qed_design_box *box, const struct sums *s)
 {
     l->items = xgrow(l->items, l->count, &l->cap, sizeof(*l->items));
     l->items[l->count++] = (struct part){.box = *box, .sums = *s};
-}
-
-static void take_part(void *opaque, const struct qed_design_box *part, uint32_t leaf)
-{
-    struct splitting *p = opaque;
-    const struct sums *s = &p->x->leaves[leaf];
-    struct sums sum = p->before;
-    sum.flushes += s->flushes;
-    sum.writes += s->writes;
-    sum.allocations += s->allocations;
-    sum.recoveries += s->recoveries;
-    sum.scans += s->scans;
-    sum.needless += s->needless;
-    add_part(p->out, part, &sum);
 }
 
 static int compare_sums(const void *a, const void *b)
@@ -170,7 +239,8 @@ static int compare_sums(const void *a, const void *b)
 static void merge_parts(struct part_list *l)
 {
     struct part_list merged = {0};
-    qsort(l->items, l->count, sizeof(*l->items), compare_sums);
+    if (l->count)
+        qsort(l->items, l->count, sizeof(*l->items), compare_sums);
     for (size_t i = 0; i < l->count;) {
         struct box_list same = {0};
         size_t k = i;
@@ -186,26 +256,73 @@ static void merge_parts(struct part_list *l)
     *l = merged;
 }
 
+struct costing {
+    struct search *x;
+    struct part_list *out;
+    struct sums sums; /* up to here */
+    int ret;
+};
+
+static void add_recovery(void *opaque, const struct qed_design_box *part, uint32_t leaf)
+{
+    struct costing *c = opaque;
+    const struct probe_leaf *l = probe_memo_leaf(c->x->memo, leaf);
+    struct sums sums = c->sums;
+    sums.recoveries += l->recoveries;
+    sums.scans += l->scans;
+    sums.needless += l->needless;
+    add_part(c->out, part, &sums);
+}
+
+static void cost_recorded(void *opaque, const struct qed_design_box *part, uint32_t leaf)
+{
+    struct costing *c = opaque;
+    const struct cell_spaces spaces = c->x->recorded[leaf].spaces;
+    struct part_list now = {0};
+    struct sums sums = c->sums;
+    sums.flushes += spaces.flushes;
+    sums.writes += spaces.image_writes;
+    sums.allocations += spaces.guest_writes;
+    add_part(&now, part, &sums);
+    for (size_t i = 0; i < spaces.count && !c->ret; i++) {
+        struct part_list next = {0};
+        for (size_t k = 0; k < now.count && !c->ret; k++) {
+            struct costing one = {.x = c->x, .out = &next, .sums = now.items[k].sums};
+            c->ret = explore_all(c->x, spaces.digests[i], &now.items[k].box);
+            if (!c->ret)
+                box_tree_split(probe_memo_tree(c->x->memo, spaces.digests[i]), &now.items[k].box, add_recovery, &one);
+        }
+        merge_parts(&next);
+        free(now.items);
+        now = next;
+    }
+    for (size_t k = 0; k < now.count; k++)
+        add_part(c->out, &now.items[k].box, &now.items[k].sums);
+    free(now.items);
+}
+
+/* Of how many states a scan is needed is a question of counting states, one by one: a sample of each space. */
 static int add_cost(struct search *x, const struct bound_workload *w, struct part_list *parts)
 {
     struct part_list next = {0};
-    struct qed_design_box part;
-    int ret = 0;
-    x->tree = box_tree_create();
-    x->leaf_count = 0;
-    for (size_t i = 0; i < parts->count && !ret; i++) {
-        struct splitting p = {.x = x, .before = parts->items[i].sums, .out = &next};
-        while (!ret && box_tree_unknown(x->tree, &parts->items[i].box, &part))
-            ret = run_cost(x, w, &part);
-        if (!ret)
-            box_tree_split(x->tree, &parts->items[i].box, take_part, &p);
+    struct costing c = {.x = x, .out = &next};
+    struct cell_options o = x->o->cell;
+    o.explore = EXPLORE_SAMPLE;
+    o.limit = SAMPLES_PER_SPACE;
+    o.first_life = true;
+    o.nested = 0;
+    begin_workload(x, w, &o);
+    for (size_t i = 0; i < parts->count && !c.ret; i++) {
+        c.sums = parts->items[i].sums;
+        c.ret = record_all(x, &parts->items[i].box);
+        if (!c.ret)
+            box_tree_split(x->tree, &parts->items[i].box, cost_recorded, &c);
     }
-    box_tree_destroy(x->tree);
+    end_workload(x);
     free(parts->items);
     *parts = next;
-    if (!ret)
-        merge_parts(parts);
-    return ret;
+    merge_parts(parts);
+    return c.ret;
 }
 
 static uint64_t guest_flushes(const struct bound *b)
@@ -238,7 +355,7 @@ static bool beats(const struct search_cost *a, const struct search_cost *b)
 static const struct ruled_out *who_ruled_out(const struct search *x, const struct qed_design *d)
 {
     for (size_t i = 0; i < x->out_count; i++)
-        if (qed_box_has(&x->out[i].box, d))
+        if (box_list_has(&x->out[i].boxes, d))
             return &x->out[i];
     return NULL;
 }
@@ -369,8 +486,10 @@ int search_disk(const struct search_options *o, const struct sim_disk_model *dis
     if (!ret)
         ret = find_frontier(&x);
     box_list_free(&x.candidates);
+    for (size_t i = 0; i < x.out_count; i++)
+        box_list_free(&x.out[i].boxes);
     free(x.out);
-    free(x.leaves);
+    free(x.recorded);
     if (ret)
         search_result_free(out);
     return ret;
