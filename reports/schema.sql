@@ -94,19 +94,22 @@ CREATE TABLE finding (
     PRIMARY KEY (cell, seq)
 ) STRICT, WITHOUT ROWID;
 
+-- (Below, OR and not IN: SQLite would build a table for each IN of each row that is put.)
 -- What led to a finding's crash state: one row per guest request, image write and flush, up to the crash point.
 CREATE TABLE timeline (
     cell         INTEGER NOT NULL,
     finding      INTEGER NOT NULL,
     seq          INTEGER NOT NULL,
-    lane         TEXT NOT NULL CHECK (lane IN ('guest', 'header', 'L1', 'L2', 'data', 'file', 'flush')),
+    lane         TEXT NOT NULL CHECK (lane = 'guest' OR lane = 'header' OR lane = 'L1' OR lane = 'L2' OR lane = 'data' OR
+                                             lane = 'file' OR lane = 'flush'),
     name         TEXT NOT NULL,                 -- as in ids; a request: its statement
     begin        INTEGER NOT NULL,              -- event of the history: submitted
     end          INTEGER,                       -- completed; NULL: in flight when the power failed
     offset_bytes INTEGER NOT NULL,
     length_bytes INTEGER NOT NULL,
-    fate         TEXT NOT NULL CHECK (fate IN ('durable', 'survived', 'partly', 'lost', 'overwritten', 'unchanged',
-                                               'done', 'failed', 'in flight')),
+    fate         TEXT NOT NULL CHECK (fate = 'durable' OR fate = 'survived' OR fate = 'partly' OR fate = 'lost' OR
+                                             fate = 'overwritten' OR fate = 'unchanged' OR fate = 'done' OR
+                                             fate = 'failed' OR fate = 'in flight'),
     pending      INTEGER NOT NULL,              -- atomic units that were pending
     survived     INTEGER NOT NULL,              -- those that survived
     sectors      TEXT NOT NULL,                 -- partly: which survived, counted within the write: '0-3,5'

@@ -295,9 +295,10 @@ static int set_journal(struct store *s, struct store_error *err)
 {
     if (!s->path)
         return 0;
-    int rc =
-        sqlite3_exec(s->db, "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL",
-                     NULL, NULL, NULL);
+    int rc = sqlite3_exec(s->db,
+                          "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;"
+                          "PRAGMA wal_autocheckpoint = 4000",
+                          NULL, NULL, NULL);
     return rc == SQLITE_OK ? 0 : store_fail(s, rc, err);
 }
 
