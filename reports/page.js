@@ -12,6 +12,15 @@
   addEventListener("hashchange", open);
   open();
 
+  // Of a long timeline the end matters most.
+  function toEnd(root) {
+    root.querySelectorAll(".tl-scroll").forEach(function (t) { t.scrollLeft = t.scrollWidth; });
+  }
+  toEnd(document);
+  document.querySelectorAll("details").forEach(function (d) {
+    d.addEventListener("toggle", function () { if (d.open) toEnd(d); });
+  });
+
   // Ids can be copied.
   var status = document.getElementById("status");
   function copied(button) {

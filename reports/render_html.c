@@ -157,51 +157,6 @@ static int draw_top(struct page *p)
                      draw_figures, NULL);
 }
 
-/* --- the ledger ---------------------------------------------------------------------------------------------------- */
-
-struct ledger {
-    char claim[64];
-    bool any;
-};
-
-static int draw_claim(struct page *p, sqlite3_stmt *row, void *opaque)
-{
-    struct ledger *l = opaque;
-    if (!l->any)
-        fputs("<div class=\"scroll\" tabindex=\"0\" role=\"group\" aria-label=\"The ledger\"><table>\n<thead><tr>"
-              "<th scope=\"col\">claim</th><th scope=\"col\">design</th><th scope=\"col\">comes out</th>"
-              "<th scope=\"col\">scenarios</th></tr></thead>\n<tbody>\n",
-              p->out);
-    bool same = l->any && !strcmp(l->claim, render_text(row, 0));
-    snprintf(l->claim, sizeof(l->claim), "%s", render_text(row, 0));
-    l->any = true;
-    page_text(p, "<tr><th scope=\"row\">%s</th><td>%s</td><td>%s</td><td>%s</td></tr>\n", same ? "" : l->claim,
-              render_text(row, 1), render_text(row, 2), render_text(row, 3));
-    return 0;
-}
-
-int page_ledger(struct page *p)
-{
-    struct ledger l = {"", false};
-    fputs(
-        "<section aria-labelledby=\"ledger\">\n<h2 id=\"ledger\">Ledger</h2>\n"
-        "<p>What the scenarios say about the claims of the 2010 review (docs/claims.md): for each claim and design, in "
-        "how many cells the guest was hurt.</p>\n",
-        p->out);
-    int ret = page_rows(p,
-                        "SELECT claim, design, iif(sum(verdict = 'unsafe'), 'unsafe in ' || sum(verdict = 'unsafe') ||"
-                        " ' of ' || count(*) || ' cells', 'safe in ' || count(*) || ' cells')"
-                        " || iif(sum(unexpected), ', ' || sum(unexpected) || ' unexpected', ''),"
-                        " group_concat(DISTINCT scenario) FROM (SELECT * FROM v_ledger WHERE campaign = ?1"
-                        "  AND verdict <> 'skipped' ORDER BY scenario)"
-                        " GROUP BY claim, design ORDER BY CAST(substr(claim, 2) AS INTEGER), claim, design",
-                        draw_claim, &l);
-    fputs(l.any ? "</tbody></table></div>\n" : "<p class=\"note\">No scenario of this campaign names a claim.</p>\n",
-          p->out);
-    fputs("</section>\n", p->out);
-    return ret;
-}
-
 int report_html(struct store *s, FILE *out, struct store_error *err)
 {
     static int (*const sections[])(struct page *) = {draw_top,   page_matrix, page_bugs,

@@ -1,5 +1,6 @@
 /* render_html_matrix.c: the page's matrix: scenarios down, designs across, the disk models folded into one square that
- * shows the worst of them and a mark for each. A square with findings leads to them. */
+ * shows the worst of them and a mark for each. A square with findings leads to them. And the ledger, in the same shape:
+ * claims down, designs across. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,6 +21,13 @@ static char *copy(const char *text)
     if (!c)
         abort(); /* a page of some kilobytes: nothing sensible is left to do */
     return c;
+}
+
+static void free_designs(struct matrix *m)
+{
+    for (size_t i = 0; i < m->count; i++)
+        free(m->designs[i]);
+    free(m->designs);
 }
 
 static int add_design(struct page *p, sqlite3_stmt *row, void *opaque)
@@ -213,8 +221,85 @@ int page_matrix(struct page *p)
                         take_square, &m);
     end_row(p, &m);
     fputs("</tbody></table></div>\n</section>\n", p->out);
-    for (size_t i = 0; i < m.count; i++)
-        free(m.designs[i]);
-    free(m.designs);
+    free_designs(&m);
+    return ret;
+}
+
+/* --- the ledger ---------------------------------------------------------------------------------------------------- */
+
+enum claim_column { CLAIM, CLAIM_DESIGN, CLAIM_UNSAFE, CLAIM_CELLS, CLAIM_UNEXPECTED, CLAIM_SCENARIOS };
+
+static int take_claim(struct page *p, sqlite3_stmt *row, void *opaque)
+{
+    struct matrix *m = opaque;
+    bool unsafe = sqlite3_column_int(row, CLAIM_UNSAFE) > 0, unexpected = sqlite3_column_int(row, CLAIM_UNEXPECTED) > 0;
+    if (!m->scenario || strcmp(m->scenario, render_text(row, CLAIM)) != 0) {
+        end_row(p, m);
+        m->scenario = copy(render_text(row, CLAIM));
+        m->at = 0;
+        page_text(p, "<tr><th scope=\"row\">%s</th><td class=\"plain\">%s</td>", m->scenario,
+                  render_text(row, CLAIM_SCENARIOS));
+    }
+    size_t column = m->at;
+    while (column < m->count && strcmp(m->designs[column], render_text(row, CLAIM_DESIGN)) != 0)
+        column++;
+    fill_row(p, m, column);
+    fprintf(p->out, "<td class=\"%s\"><span>", unexpected ? "bad" : unsafe ? "known" : "safe");
+    if (unsafe)
+        page_text(p, "unsafe in %s of %s", render_text(row, CLAIM_UNSAFE), render_text(row, CLAIM_CELLS));
+    else
+        page_text(p, "safe in %s", render_text(row, CLAIM_CELLS));
+    fputs(unexpected ? " !</span></td>" : "</span></td>", p->out);
+    m->at = column + 1;
+    return 0;
+}
+
+static int draw_ledger(struct page *p, struct matrix *m)
+{
+    fputs("<div class=\"scroll\" tabindex=\"0\" role=\"group\" aria-label=\"The ledger\"><table class=\"matrix\">\n"
+          "<thead><tr><th scope=\"col\">claim</th><th scope=\"col\">scenarios</th>",
+          p->out);
+    int ret = page_rows(p,
+                        "SELECT DISTINCT design FROM v_ledger WHERE campaign = ?1 AND verdict <> 'skipped'"
+                        " ORDER BY design",
+                        add_design, m);
+    fputs("</tr></thead>\n<tbody>\n", p->out);
+    if (!ret)
+        ret = page_rows(p,
+                        "SELECT l.claim, l.design, sum(l.verdict = 'unsafe'), count(*), sum(l.unexpected),"
+                        " (SELECT group_concat(scenario, ', ') FROM (SELECT DISTINCT scenario FROM v_ledger n"
+                        "  WHERE n.campaign = ?1 AND n.claim = l.claim ORDER BY scenario))"
+                        " FROM v_ledger l WHERE l.campaign = ?1 AND l.verdict <> 'skipped' GROUP BY l.claim, l.design"
+                        " ORDER BY CAST(substr(l.claim, 2) AS INTEGER), l.claim, l.design",
+                        take_claim, m);
+    end_row(p, m);
+    fputs("</tbody></table></div>\n", p->out);
+    return ret;
+}
+
+static int count_rows(struct page *p, sqlite3_stmt *row, void *opaque)
+{
+    (void)p;
+    *(int *)opaque = sqlite3_column_int(row, 0);
+    return 0;
+}
+
+int page_ledger(struct page *p)
+{
+    struct matrix m = {0};
+    int claims = 0;
+    fputs("<section aria-labelledby=\"ledger\">\n<h2 id=\"ledger\">Ledger</h2>\n"
+          "<p>What was claimed about order and safety, and what the scenarios say to it: for each claim and design, in "
+          "how "
+          "many cells the guest was hurt. docs/claims.md has the claims.</p>\n",
+          p->out);
+    int ret =
+        page_rows(p, "SELECT count(*) FROM v_ledger WHERE campaign = ?1 AND verdict <> 'skipped'", count_rows, &claims);
+    if (!ret && claims)
+        ret = draw_ledger(p, &m);
+    else
+        fputs("<p class=\"note\">No scenario of this campaign names a claim.</p>\n", p->out);
+    fputs("</section>\n", p->out);
+    free_designs(&m);
     return ret;
 }

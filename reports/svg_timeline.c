@@ -56,7 +56,7 @@ static void choose_first(struct picture *p)
     for (size_t i = 0; i < p->t->count; i++)
         if (matters(&p->t->events[i]) && p->t->events[i].begin < first)
             first = p->t->events[i].begin;
-    if (p->crash <= 40 || first > p->crash)
+    if (p->crash <= 24 || first > p->crash)
         first = p->t->count ? p->t->events[0].begin : 0;
     else
         first = first > 4 ? first - 4 : 0;

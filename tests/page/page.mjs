@@ -97,6 +97,9 @@ for (const [size, viewport] of Object.entries(sizes))
     await page.screenshot({ path: `${shots}/${size}-${colorScheme}-top.png` });
     await checkAxe(page, `${size} ${colorScheme}`);
 
+    const narrowest = await page.$$eval("table.matrix tbody th", (all) => Math.min(...all.map((e) => e.clientWidth)));
+    check(narrowest >= 60, `${size}: the matrix names its rows in ${narrowest} px`);
+
     // A square of the matrix leads to its findings, by mouse and by keyboard.
     const links = await page.$$("table.matrix a");
     squares = links.length;
@@ -115,6 +118,12 @@ for (const [size, viewport] of Object.entries(sizes))
         const title = await target.$eval("summary", (s) => s.textContent);
         check(title.includes(name[1]) && title.includes(name[2]), `the square of ${name[1]}, ${name[2]} leads to ${title}`);
         check(await target.$("svg.tl"), "no timeline where the square leads");
+        const hidden = await target.$$eval("svg.tl", (all) => all.filter((svg) => {
+          const line = svg.querySelector(".tl-crash line").getBoundingClientRect();
+          const pane = svg.parentElement.getBoundingClientRect();
+          return pane.width > 0 && (line.x < pane.x || line.x > pane.right);
+        }).length);
+        check(!hidden, `${size}: the crash is out of sight in ${hidden} timelines`);
         await page.screenshot({ path: `${shots}/${size}-${colorScheme}-finding.png` });
       }
     }
