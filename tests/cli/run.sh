@@ -33,6 +33,13 @@ field()
 }
 
 # --- what comes of it ---
+life=$'image size=1M cluster=4K table=2\nprepare write 0 4K\nwrite 8K 512\nflush\ncrash\nopen rw%s\nwrite 16K 512\nflush\ncrash\n'
+# shellcheck disable=SC2059
+printf "$life" '' >life.scn
+# shellcheck disable=SC2059
+printf "$life" ' as=v2' >other.scn
+ran 0 'life.scn  careful' "$q" run life.scn --design careful --disk atomic-writes
+ran 1 'open rw as=v2' "$q" run other.scn --design careful --disk atomic-writes # another program writes in the later life
 ran 1 'UNSAFE  lost-cow' "$q" run cow-partial --design v2
 [[ $out == *'guest sector 8'* ]] || complain 'sector 8, which the guest never wrote, is not named'
 [[ $out == *$'\n'"repro: qedcrash repro 'cow-partial:v2:ssd:@"* ]] || complain 'no line to paste at the end'
