@@ -35,7 +35,7 @@ enum {
     KEY_JUDGE,
 };
 
-static const struct argp_option argp_options[] = {
+static const struct argp_option all_options[] = {
     {"design", KEY_DESIGN, "NAME", 0,
      "Judge this design: a name, a name with fields changed (v2,l1_flush=off), or a file; repeatable; `all'", 0},
     {"disk", KEY_DISK, "NAME", 0, "Crash this disk model (repeatable; `all'; default: ssd, for matrix all)", 0},
@@ -74,6 +74,47 @@ static const struct argp_option argp_options[] = {
     {"verbose", 'v', NULL, 0, "Every finding with its whole story", 0},
     {0},
 };
+
+/* What a verb has of these: the keys named, or all but them. One that is not here has all. */
+static const struct {
+    const char *verb;
+    bool but;
+    const int keys[16];
+} verb_options[] = {
+    {"run", true, {KEY_OPS, KEY_EVENTS, KEY_WITH, KEY_ONLY, KEY_JUDGE, 'o'}},
+    {"matrix", true, {KEY_OPS, KEY_EVENTS, KEY_WITH, KEY_ONLY, KEY_JUDGE, 'o'}},
+    {"repro", true, {KEY_OPS, KEY_EVENTS, KEY_WITH, KEY_ONLY, KEY_JUDGE, 'o'}},
+    {"shrink", true, {KEY_OPS, KEY_EVENTS, KEY_WITH, KEY_ONLY, KEY_JUDGE}},
+    {"explain",
+     false,
+     {KEY_EXPLORE, KEY_LIMIT, KEY_NESTED, KEY_SCHEDULE_LIMIT, KEY_STORE, KEY_JSON, KEY_COLOR, 'q', 'v'}},
+    {"export", false, {'q'}},
+    {"report", false, {'o', 'q'}},
+};
+
+/* Those of the verb at hand; set by options_parse. */
+static struct argp_option argp_options[sizeof(all_options) / sizeof(all_options[0])];
+
+static bool has_option(const char *verb, int key)
+{
+    for (size_t i = 0; i < sizeof(verb_options) / sizeof(verb_options[0]); i++)
+        if (!strcmp(verb_options[i].verb, verb)) {
+            for (const int *k = verb_options[i].keys; *k; k++)
+                if (*k == key)
+                    return !verb_options[i].but;
+            return verb_options[i].but;
+        }
+    return true;
+}
+
+static void choose_options(const char *verb)
+{
+    size_t n = 0;
+    for (const struct argp_option *o = all_options; o->name; o++)
+        if (has_option(verb, o->key))
+            argp_options[n++] = *o;
+    argp_options[n] = (struct argp_option){0};
+}
 
 volatile int options_stopped;
 
@@ -397,6 +438,7 @@ static int check_options(int argc, char **argv)
 
 int options_parse(int argc, char **argv, const char *args_doc, const char *doc, struct options *o, bool *help)
 {
+    choose_options(argv[0]);
     const struct argp argp = {.options = argp_options, .parser = parse_option, .args_doc = args_doc, .doc = doc};
     memset(o, 0, sizeof(*o));
     o->cell =
@@ -413,7 +455,9 @@ int options_parse(int argc, char **argv, const char *args_doc, const char *doc, 
     if (*help) {
         char name[64];
         snprintf(name, sizeof(name), "qedcrash %s", argv[0]);
-        argp_help(&argp, stdout, ARGP_HELP_PRE_DOC | ARGP_HELP_USAGE | ARGP_HELP_LONG | ARGP_HELP_POST_DOC, name);
+        argp_help(&argp, stdout, ARGP_HELP_PRE_DOC, name);
+        putchar('\n');
+        argp_help(&argp, stdout, ARGP_HELP_SHORT_USAGE | ARGP_HELP_LONG | ARGP_HELP_POST_DOC, name);
         return 0;
     }
     error_t ret = check_options(argc, argv);
