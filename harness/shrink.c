@@ -326,6 +326,10 @@ int shrink_begin(struct shrink *x, struct scenario *s, struct scn_error *err)
     x->best = s;
     free(s->title); /* it speaks of the whole of it */
     s->title = copy(s->name);
+    s->ledger_count = 0;
+    memset(s->ledger, 0, sizeof(s->ledger));
+    s->all_schedules = false;
+    s->schedules = 0;
     int ret = run(x, s, &x->options, err);
     if (ret == -ENOENT && x->order[0]) { /* by some other order, then */
         x->order[0] = 0;
