@@ -4,10 +4,12 @@
 
 #include "engine/design_text.h"
 #include "harness/commands.h"
+#include "harness/img.h"
 #include "harness/library.h"
 #include "harness/options.h"
 #include "harness/search.h"
 #include "harness/search_cost.h"
+#include "harness/workers.h"
 #include "simdisk/xalloc.h"
 
 static const char search_doc[] =
@@ -23,6 +25,13 @@ static const char search_doc[] =
 struct job {
     struct options o;
     struct bound bound, cost;
+    char *results[OPTIONS_MAX_NAMES]; /* one text per disk model */
+    bool none;                        /* for some disk model, no design is safe */
+    size_t next;
+    char message[400];
+    /* In a worker. */
+    struct workers_self *self;
+    const struct sim_disk_model *disk;
 };
 
 static int complain(int code, const char *text)
@@ -53,14 +62,6 @@ static int load(struct job *j, struct scn_error *err)
         ret = bound_add_generated(&j->bound, &deep, false, err);
     free(dir);
     return ret;
-}
-
-static void progress(void *opaque, size_t tests, double left)
-{
-    const struct job *j = opaque;
-    if (j->o.verbose)
-        fprintf(stderr, "%4zu of %zu  %-40s %.0f designs left\n", tests, j->bound.count,
-                j->bound.workloads[tests - 1].name, left);
 }
 
 /* --- words --------------------------------------------------------------------------------------------------------- */
@@ -107,19 +108,174 @@ static void print_point(FILE *out, const struct search_point *p, const struct jo
 static void print_result(FILE *out, const struct job *j, const struct sim_disk_model *disk,
                          const struct search_result *r)
 {
-    fprintf(out, "%s: %.0f of %.0f designs are safe on %zu workloads%s; %llu runs\n", disk->name, r->safe, r->designs,
-            r->tests, r->complete ? ", complete" : ", NOT complete", (unsigned long long)r->runs);
+    fprintf(out, "%s: %.0f of %.0f designs are safe within %zu workloads%s\n", disk->name, r->safe, r->designs,
+            r->tests, r->complete ? ", complete" : ", NOT complete");
     for (size_t i = 0; i < r->point_count; i++)
         print_point(out, &r->points[i], j);
 }
 
+/* --- JSON ---------------------------------------------------------------------------------------------------------- */
+
+static void json_weaker(FILE *out, const struct job *j, const struct search_weaker *w)
+{
+    char word[64];
+    fprintf(out, "{\"field\":\"%s\",\"value\":\"%s\",\"workload\":", qed_design_field_name(w->field),
+            qed_design_value_name(w->field, w->value, word));
+    img_json_string(out, j->bound.workloads[w->workload].name);
+    if (w->id) {
+        fprintf(out, ",\"class\":\"%s\",\"id\":", verdict_class_name(w->class));
+        img_json_string(out, w->id);
+    }
+    fputc('}', out);
+}
+
+static void json_point(FILE *out, const struct job *j, const struct search_point *p)
+{
+    char spec[QED_DESIGN_TEXT_MAX], word[64];
+    qed_design_format(&p->design, spec);
+    fprintf(out,
+            "{\"design\":\"%s\",\"designs\":%.0f,\"flushes\":%.4f,\"extra_writes\":%.4f,\"scans\":%.4f,"
+            "\"needless_scans\":%.4f,\"as_good\":{",
+            spec, p->designs, p->cost.flushes, p->cost.writes, p->cost.scans, p->cost.needless);
+    for (unsigned f = 0, n = 0; f < QED_FIELD_COUNT; f++) {
+        uint64_t others = p->free.allowed[f] & ~QED_VALUE(p->design.value[f]);
+        if (!others)
+            continue;
+        fprintf(out, "%s\"%s\":[", n++ ? "," : "", qed_design_field_name((enum qed_design_field)f));
+        for (unsigned v = 0, k = 0; v < qed_design_field_values((enum qed_design_field)f); v++)
+            if (others >> v & 1)
+                fprintf(out, "%s\"%s\"", k++ ? "," : "", qed_design_value_name((enum qed_design_field)f, v, word));
+        fputc(']', out);
+    }
+    fputs("},\"weaker\":[", out);
+    for (size_t i = 0; i < p->weaker_count; i++) {
+        fputs(i ? "," : "", out);
+        json_weaker(out, j, &p->weaker[i]);
+    }
+    fputs("]}", out);
+}
+
+static void json_result(FILE *out, const struct job *j, const struct sim_disk_model *disk,
+                        const struct search_result *r)
+{
+    fprintf(out, "{\"disk\":\"%s\",\"designs\":%.0f,\"safe\":%.0f,\"workloads\":%zu,\"complete\":%s,\"frontier\":[",
+            disk->name, r->designs, r->safe, r->tests, r->complete ? "true" : "false");
+    for (size_t i = 0; i < r->point_count; i++) {
+        fputs(i ? ",\n" : "\n", out);
+        json_point(out, j, &r->points[i]);
+    }
+    fputs("]}", out);
+}
+
+/* --- a disk model, in a worker ------------------------------------------------------------------------------------- */
+
+static void alive(void *opaque, size_t tests, double left)
+{
+    const struct job *j = opaque;
+    workers_beat(j->self, tests);
+    if (j->o.verbose)
+        fprintf(stderr, "%s: %zu of %zu  %-32s %.0f designs left\n", j->disk->name, tests, j->bound.count,
+                j->bound.workloads[tests - 1].name, left);
+}
+
+static void search_one(void *opaque, struct workers_self *self, size_t index, const uint8_t *request, size_t size,
+                       struct bytes *out)
+{
+    struct job *j = opaque;
+    struct scn_error err = {0};
+    struct search_result r;
+    char *text = NULL;
+    size_t length = 0;
+    (void)request, (void)size;
+    j->self = self;
+    j->disk = j->o.disks[index];
+    const struct search_options s = {.bound = &j->bound,
+                                     .cost = &j->cost,
+                                     .space = qed_box_all(),
+                                     .cell = j->o.cell,
+                                     .weaker = !j->o.quiet,
+                                     .progress = alive,
+                                     .opaque = j};
+    int ret = search_disk(&s, j->disk, &r, &err);
+    bytes_put_u64(out, (uint64_t)(int64_t)ret);
+    if (ret) {
+        bytes_put_text(out, err.text);
+        return;
+    }
+    FILE *to = xalloc_check(open_memstream(&text, &length));
+    if (j->o.json)
+        json_result(to, j, j->disk, &r);
+    else
+        print_result(to, j, j->disk, &r);
+    fclose(to);
+    bytes_put_text(out, text);
+    bytes_put_u64(out, r.safe > 0);
+    free(text);
+    search_result_free(&r);
+}
+
 /* --- the command --------------------------------------------------------------------------------------------------- */
+
+static enum workers_more next_disk(void *opaque, size_t *index, struct bytes *request)
+{
+    struct job *j = opaque;
+    (void)request;
+    *index = j->next;
+    return j->next++ < j->o.disk_count ? WORKERS_JOB : WORKERS_NONE;
+}
+
+static int take_disk(void *opaque, const struct workers_result *r)
+{
+    struct job *j = opaque;
+    struct bytes_reader in = {.at = r->data, .left = r->size};
+    if (r->end != WORKERS_DONE) {
+        snprintf(j->message, sizeof(j->message), "the process that searched %s %s", j->o.disks[r->job]->name, r->why);
+        return -EIO;
+    }
+    int ret = (int)(int64_t)bytes_take_u64(&in);
+    const char *text = bytes_take_text(&in);
+    if (ret) {
+        snprintf(j->message, sizeof(j->message), "%s", text ? text : "");
+        return ret;
+    }
+    j->results[r->job] = xalloc_check(strdup(text ? text : ""));
+    j->none |= !bytes_take_u64(&in);
+    return 0;
+}
+
+static int print_all(const struct job *j)
+{
+    if (j->o.json)
+        printf("{\"qedcrash\":\"" QEDCRASH_VERSION "\",\"seed\":%llu,\"disks\":[\n",
+               (unsigned long long)j->o.cell.seed);
+    for (size_t i = 0; i < j->o.disk_count; i++)
+        printf("%s%s", j->o.json && i ? ",\n" : "", j->results[i]);
+    if (j->o.json)
+        puts("]}");
+    if (fflush(stdout) || ferror(stdout))
+        return complain(EXIT_INTERNAL, "cannot write to standard output");
+    return j->none ? EXIT_FINDINGS : EXIT_CLEAN;
+}
+
+static int search_all(struct job *j)
+{
+    const struct workers_options w = {.count = j->o.jobs ? j->o.jobs : workers_default_count(),
+                                      .stop = j->o.cell.stop,
+                                      .opaque = j,
+                                      .next = next_disk,
+                                      .job = search_one,
+                                      .done = take_disk};
+    int ret = workers_run(&w);
+    if (ret == -EINTR)
+        return complain(EXIT_INTERRUPTED, "interrupted; nothing was kept");
+    return ret ? complain(EXIT_INTERNAL, j->message) : print_all(j);
+}
 
 int cmd_designs_search(int argc, char **argv)
 {
     struct job j = {0};
     struct scn_error err;
-    bool help, none = false;
+    bool help;
     int ret = options_parse(argc, argv, "", search_doc, &j.o, &help);
     if (ret || help)
         return ret;
@@ -127,28 +283,16 @@ int cmd_designs_search(int argc, char **argv)
     for (size_t i = 0; !j.o.disk_count && i < sim_disk_model_count; i++)
         if (sim_disk_models[i].keeps_its_word)
             j.o.disks[j.o.disk_count++] = &sim_disk_models[i];
-    if (load(&j, &err))
+    if (j.o.argument_count)
+        ret = complain(EXIT_USAGE, "takes no argument; --disk names a disk model");
+    else if (load(&j, &err))
         ret = complain(EXIT_USAGE, err.text);
-    for (size_t i = 0; i < j.o.disk_count && !ret; i++) {
-        struct search_result r;
-        struct search_options s = {.bound = &j.bound,
-                                   .cost = &j.cost,
-                                   .space = qed_box_all(),
-                                   .cell = j.o.cell,
-                                   .weaker = !j.o.quiet,
-                                   .progress = progress,
-                                   .opaque = &j};
-        ret = search_disk(&s, j.o.disks[i], &r, &err);
-        if (ret) {
-            ret = ret == -EINTR ? complain(EXIT_INTERRUPTED, "interrupted") : complain(EXIT_INTERNAL, err.text);
-            break;
-        }
-        none |= !r.safe;
-        print_result(stdout, &j, j.o.disks[i], &r);
-        search_result_free(&r);
-    }
+    else
+        ret = search_all(&j);
+    for (size_t i = 0; i < j.o.disk_count; i++)
+        free(j.results[i]);
     bound_free(&j.bound);
     bound_free(&j.cost);
     options_free(&j.o);
-    return ret ? ret : none ? EXIT_FINDINGS : EXIT_CLEAN;
+    return ret;
 }

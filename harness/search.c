@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "engine/design_text.h"
-#include "harness/box_tree.h"
 #include "simdisk/xalloc.h"
 
 #define SAMPLES_PER_SPACE 32
@@ -205,7 +204,6 @@ static int run_test(struct search *x, size_t workload)
         left.count = mark; /* all of it is safe: it need not fall apart */
         box_list_add(&left, &x->candidates.items[i]);
     }
-    if (getenv("DBG")) fprintf(stderr,"recorded %zu runs %lu exec %lu cand %zu\n", x->recorded_count, x->result->runs, x->result->executions, x->candidates.count);
     end_workload(x);
     x->result->tests++;
     if (f.ret || !unsafe.count) {
@@ -485,7 +483,7 @@ int search_disk(const struct search_options *o, const struct sim_disk_model *dis
     out->safe = box_list_count(&x.candidates);
     if (!ret)
         ret = find_frontier(&x);
-    box_list_free(&x.candidates);
+    out->left = x.candidates;
     for (size_t i = 0; i < x.out_count; i++)
         box_list_free(&x.out[i].boxes);
     free(x.out);
@@ -505,5 +503,6 @@ void search_result_free(struct search_result *r)
         free(r->points[i].weaker);
     }
     free(r->points);
+    box_list_free(&r->left);
     *r = (struct search_result){0};
 }

@@ -13,6 +13,7 @@
 #define HARNESS_SEARCH_H
 
 #include "harness/bound.h"
+#include "harness/box_tree.h"
 
 /* Per allocating write, or of all recoveries; less is better. */
 struct search_cost {
@@ -45,8 +46,9 @@ struct search_result {
     double designs, safe; /* in the space, and left */
     uint64_t runs, executions;
     size_t tests;
-    size_t unused; /* tests that ruled nothing out */
-    bool complete; /* every test that was passed was passed completely */
+    size_t unused;        /* tests that ruled nothing out */
+    bool complete;        /* every test that was passed was passed completely */
+    struct box_list left; /* the safe ones */
     struct search_point *points;
     size_t point_count;
 };
