@@ -72,6 +72,19 @@ static void print_bound(const struct job *j, const struct flushes *f)
            f->incomplete ? "NOT complete in some" : "complete");
 }
 
+#define FAILED_SHOWN 5
+
+static void print_failed(const struct flushes *f)
+{
+    for (uint64_t i = 0; i < f->unsafe && i < FAILED_SHOWN; i++) {
+        const struct flushes_failed *t = &f->failed[i];
+        printf("  fails %s on %s: %s\n", f->bound->workloads[t->test % f->bound->count].name,
+               f->disks[t->test / f->bound->count]->name, verdict_class_name(t->class));
+    }
+    if (f->unsafe > FAILED_SHOWN)
+        printf("  ... and %" PRIu64 " more\n", f->unsafe - FAILED_SHOWN);
+}
+
 static void print_weakening(const struct flushes *f, const struct flushes_weakening *w)
 {
     char from[64], to[64];
@@ -121,6 +134,7 @@ static void print_result(const struct job *j, const struct flushes *f)
         return;
     }
     print_bound(j, f);
+    print_failed(f);
     for (int needed = 1; needed >= 0; needed--)
         for (size_t i = 0; i < f->weak_count; i++)
             if (f->weak[i].needed == (needed == 1))

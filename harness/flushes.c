@@ -12,11 +12,10 @@
 
 /* What a worker tells of one test. */
 struct told {
-    bool failed; /* the test itself: err */
     bool unsafe, complete;
+    enum verdict_class class; /* unsafe */
     double states_log2;
     uint64_t needed, adds; /* bit per weakening */
-    const char *err;
 };
 
 struct run {
@@ -124,6 +123,7 @@ static int try_test(const struct flushes *f, size_t test, uint64_t skip, struct 
     int ret = bound_test(w, disk, f->design, &f->cell, memo, &base, err);
     if (!ret) {
         t->unsafe = base.probe.unsafe;
+        t->class = base.probe.class;
         t->complete = base.probe.complete;
         t->states_log2 = base.probe.states_log2;
     }
@@ -150,7 +150,7 @@ static void job(void *opaque, struct workers_self *self, size_t test, const uint
     int ret = try_test(x->f, test, bytes_take_u64(&in), &t, &err);
     workers_beat(self, 1);
     bytes_put_u64(result, (uint64_t)(int64_t)ret);
-    bytes_put_u64(result, t.unsafe | (uint64_t)t.complete << 1);
+    bytes_put_u64(result, t.unsafe | (uint64_t)t.complete << 1 | (uint64_t)t.class << 8);
     bytes_put_double(result, t.states_log2);
     bytes_put_u64(result, t.needed);
     bytes_put_u64(result, t.adds);
@@ -196,6 +196,15 @@ static double add_log2(double a, double b)
     return isinf(low) ? high : high + log2(1 + exp2(low - high));
 }
 
+static void add_failed(struct flushes *f, size_t test, enum verdict_class class)
+{
+    uint64_t at = f->unsafe++;
+    f->failed = xreallocarray(f->failed, f->unsafe, sizeof(*f->failed));
+    for (; at && f->failed[at - 1].test > test; at--)
+        f->failed[at] = f->failed[at - 1];
+    f->failed[at] = (struct flushes_failed){.test = test, .class = class};
+}
+
 static int done(void *opaque, const struct workers_result *r)
 {
     struct run *x = opaque;
@@ -215,7 +224,8 @@ static int done(void *opaque, const struct workers_result *r)
         return ret;
     }
     x->f->tests++;
-    x->f->unsafe += flags & 1;
+    if (flags & 1)
+        add_failed(x->f, r->job, (enum verdict_class)(flags >> 8));
     x->f->incomplete += !(flags & 2);
     x->f->states_log2 = add_log2(x->f->states_log2, states);
     found(x, r->job, needed, false);
@@ -259,5 +269,7 @@ void flushes_free(struct flushes *f)
         free(f->weak[i].id);
         free(f->weak[i].why);
     }
+    free(f->failed);
+    f->failed = NULL;
     f->weak_count = 0;
 }

@@ -37,6 +37,10 @@ struct flushes {
     struct flushes_weakening weak[FLUSHES_MAX];
     size_t weak_count;
     uint64_t tests, unsafe; /* of the design itself */
+    struct flushes_failed {
+        size_t test; /* disk x workload, in this order */
+        enum verdict_class class;
+    } * failed; /* sorted; `unsafe` of them */
     uint64_t incomplete;
     double states_log2; /* of all tests of the design itself, in which the states do not count twice */
 };
