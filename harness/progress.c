@@ -72,7 +72,8 @@ static void show_bar(const struct progress *p, const struct progress_figures *f,
 {
     struct winsize size = {0};
     unsigned width = !ioctl(STDERR_FILENO, TIOCGWINSZ, &size) && size.ws_col ? size.ws_col : 80;
-    unsigned used = (unsigned)strlen(text) + 4, room = width > used + 10 ? width - used : 0, full = 0;
+    unsigned used = strlen(text) < 62 ? 66 : (unsigned)strlen(text) + 4; /* the bar keeps its length */
+    unsigned room = width > used + 10 ? width - used : 0, full = 0;
     if (room > 40)
         room = 40;
     if (p->total)

@@ -108,8 +108,8 @@ int store_fail(struct store *s, int rc, struct store_error *err)
                  "%s: the file or its directory is read-only; choose another place with --store", shown_path(s));
         return -EROFS;
     case SQLITE_BUSY:
-        snprintf(err->text, sizeof(err->text), "%s: another process is writing to this store; give each its own",
-                 shown_path(s));
+        snprintf(err->text, sizeof(err->text), "%s: another process is writing to this store; %s", shown_path(s),
+                 s->read_only ? "wait for its end" : "give each its own");
         return -EBUSY;
     case SQLITE_NOMEM:
         snprintf(err->text, sizeof(err->text), "%s: out of memory", shown_path(s));
