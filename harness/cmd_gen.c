@@ -208,7 +208,8 @@ static int judge_pair(struct job *j, const struct qed_design *design, const stru
 static int judge(struct job *j)
 {
     int ret = 0;
-    options_default_pairs(&j->o);
+    options_default_designs(&j->o);
+    options_default_disks(&j->o, false);
     if (j->o.json)
         json_begin(j);
     for (size_t d = 0; d < j->o.design_count && !ret; d++)

@@ -67,24 +67,6 @@ static int end_run(struct run *r, int code)
     return code;
 }
 
-static void default_disks(struct options *o, bool all)
-{
-    if (o->disk_count)
-        return;
-    for (size_t i = 0; i < (all ? sim_disk_model_count : 1); i++)
-        if (sim_disk_models[i].keeps_its_word)
-            o->disks[o->disk_count++] = &sim_disk_models[i];
-}
-
-static void default_designs(struct options *o)
-{
-    if (o->design_count)
-        return;
-    for (size_t i = 0; i < qed_design_count && i < OPTIONS_MAX_NAMES; i++)
-        o->designs[o->design_count++] = &qed_designs[i];
-}
-
-/* What would be wrong hours later is said now. */
 static int check_options(struct run *r)
 {
     struct store *baseline;
@@ -176,8 +158,8 @@ int cmd_run(int argc, char **argv)
         return end_run(&r, complain(r.verb, EXIT_USAGE,
                                     "which scenario? Name a .scn file, or one of the library (see scenarios/)"));
     options_catch_signals();
-    default_designs(&r.o);
-    default_disks(&r.o, false);
+    options_default_designs(&r.o);
+    options_default_disks(&r.o, false);
     ret = check_options(&r);
     for (int i = 0; i < r.o.argument_count && !ret; i++) {
         struct scn_error err;
@@ -229,8 +211,8 @@ int cmd_matrix(int argc, char **argv)
     if (r.o.argument_count > 1)
         return end_run(&r, complain(r.verb, EXIT_USAGE, "takes one directory at the most"));
     options_catch_signals();
-    default_designs(&r.o);
-    default_disks(&r.o, true);
+    options_default_designs(&r.o);
+    options_default_disks(&r.o, true);
     ret = check_options(&r);
     if (!ret)
         ret = shard_of_task(&r);

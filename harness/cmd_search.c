@@ -280,9 +280,7 @@ int cmd_designs_search(int argc, char **argv)
     if (ret || help)
         return ret;
     options_catch_signals();
-    for (size_t i = 0; !j.o.disk_count && i < sim_disk_model_count; i++)
-        if (sim_disk_models[i].keeps_its_word)
-            j.o.disks[j.o.disk_count++] = &sim_disk_models[i];
+    options_default_disks(&j.o, true);
     if (j.o.argument_count)
         ret = complain(EXIT_USAGE, "takes no argument; --disk names a disk model");
     else if (load(&j, &err))

@@ -469,14 +469,21 @@ int options_parse(int argc, char **argv, const char *args_doc, const char *doc, 
     return EXIT_USAGE;
 }
 
-void options_default_pairs(struct options *o)
+void options_default_designs(struct options *o)
 {
-    for (size_t i = 0; !o->design_count && i < qed_design_count && i < OPTIONS_MAX_NAMES; i++)
-        o->designs[i] = &qed_designs[i];
-    if (!o->design_count)
-        o->design_count = qed_design_count < OPTIONS_MAX_NAMES ? qed_design_count : OPTIONS_MAX_NAMES;
-    if (!o->disk_count)
-        o->disks[o->disk_count++] = sim_disk_model_find("ssd");
+    if (o->design_count)
+        return;
+    for (size_t i = 0; i < qed_design_count && i < OPTIONS_MAX_NAMES; i++)
+        o->designs[o->design_count++] = &qed_designs[i];
+}
+
+void options_default_disks(struct options *o, bool all)
+{
+    if (o->disk_count)
+        return;
+    for (size_t i = 0; i < (all ? sim_disk_model_count : 1); i++)
+        if (sim_disk_models[i].keeps_its_word)
+            o->disks[o->disk_count++] = &sim_disk_models[i];
 }
 
 void options_free(struct options *o)

@@ -42,8 +42,9 @@ struct options {
 /* Parses argv for a verb whose options these are; `doc` is argp's (examples first). 0, or EXIT_USAGE after one line on
  * stderr; *help is set when --help was printed. */
 int options_parse(int argc, char **argv, const char *args_doc, const char *doc, struct options *o, bool *help);
-/* Designs and disk models where none were named: every design on ssd. */
-void options_default_pairs(struct options *o);
+/* Where none were named: all designs; all disk models that keep their word, or only the first of them. */
+void options_default_designs(struct options *o);
+void options_default_disks(struct options *o, bool all);
 void options_free(struct options *o);
 void options_render(const struct options *o, struct render_options *r);
 
