@@ -6,6 +6,7 @@
  * the file for itself (locking_mode = EXCLUSIVE): a second campaign is told at once, and the log needs no shared memory,
  * which network file systems do not have.
  */
+#include <assert.h>
 #include <errno.h>
 #include <libgen.h>
 #include <stdlib.h>
@@ -305,6 +306,7 @@ static int set_journal(struct store *s, struct store_error *err)
 static int begin_campaign(struct store *s, const struct store_campaign *campaign, struct store_error *err)
 {
     bool empty;
+    assert(campaign);
     int ret = check_identity(s, &empty, err);
     if (ret)
         return ret;
