@@ -63,7 +63,7 @@ static const struct argp_option all_options[] = {
     {"output", 'o', "PATH", 0, "shrink: write the scenario to this file as well; gen, report: the directory to write",
      0},
     {"ops", KEY_OPS, "N", 0, "gen: workloads of at most N guest operations (default 2)", 0},
-    {"events", KEY_EVENTS, "N", 0, "gen: at most N things happen to them: a crash, an error (default 1)", 0},
+    {"events", KEY_EVENTS, "N", 0, "gen: at most N events: a flush, a close, a crash, an error (default 1)", 0},
     {"with", KEY_WITH, "CLASSES", 0, "gen: these classes of words too, such as inject,kill", 0},
     {"only", KEY_ONLY, "CLASSES", 0, "gen: these classes and no others", 0},
     {"judge", KEY_JUDGE, NULL, 0, "gen: judge the designs under every workload", 0},

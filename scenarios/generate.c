@@ -1,4 +1,5 @@
-/* generate.c: the enumeration: depth first over the words, for each number of words anew, so that small ones come first. */
+/* generate.c: the enumeration: depth first over the words, for each number of words anew, so that small ones come first; and
+ * of one number first those in which nothing is side by side, for they have one schedule. */
 #include <string.h>
 
 #include "scenarios/generate_internal.h"
@@ -9,6 +10,7 @@
 struct gen {
     struct gen_bound bound;
     unsigned length; /* words of the workloads under way */
+    bool beside;     /* they have words side by side; else none */
     unsigned setup;
     struct gen_workload w;                      /* its first w.count words are chosen */
     struct gen_state states[GEN_WORDS_MAX + 1]; /* [i]: before word i */
@@ -47,6 +49,8 @@ static bool choose(struct gen *g)
         const struct gen_word *word = &gen_words[*n / 2];
         bool beside = *n % 2;
         ++*n;
+        if (beside && !g->beside)
+            continue;
         if (!gen_may_follow(&g->bound, &g->w, &g->states[at], word, beside))
             continue;
         g->w.steps[at] = (struct gen_step){.word = (uint8_t)(word - gen_words), .beside = beside};
@@ -66,10 +70,19 @@ static bool go_on(struct gen *g)
     do {
         if (++g->setup == SETUPS) {
             g->setup = 0;
-            g->length++;
+            g->length += g->beside;
+            g->beside = !g->beside;
         }
     } while (g->length <= most && g->length <= GEN_WORDS_MAX && !begin_setup(g));
     return g->length <= most && g->length <= GEN_WORDS_MAX;
+}
+
+static bool has_beside(const struct gen_workload *w)
+{
+    bool any = false;
+    for (unsigned i = 0; i < w->count; i++)
+        any |= w->steps[i].beside;
+    return any;
 }
 
 const struct gen_workload *gen_next(struct gen *g)
@@ -87,7 +100,7 @@ const struct gen_workload *gen_next(struct gen *g)
             }
             g->w.count--;
         }
-        if (gen_may_end(&g->bound, &g->states[g->w.count]))
+        if (has_beside(&g->w) == g->beside && gen_may_end(&g->bound, &g->states[g->w.count]))
             return &g->w;
     }
 }

@@ -59,8 +59,8 @@ enum gen_class {
     (GEN_WRITE | GEN_TWO | GEN_ZERO | GEN_DISCARD | GEN_FLUSH | GEN_CLOSE | GEN_BESIDE | GEN_CRASH | GEN_SLEEP)
 
 struct gen_bound {
-    unsigned ops;     /* what a guest asks for: requests, close, truncate, rebase, reopen */
-    unsigned events;  /* what happens to it: crash, inject, kill, cancel, sleep */
+    unsigned ops;     /* what changes something: writes, zeros, discards; truncate, rebase, another mode; and reads */
+    unsigned events;  /* what comes between: flush, close, crash, inject, kill, cancel, sleep */
     unsigned classes; /* enum gen_class, or-ed */
     bool unreduced;   /* everything that can be played, symmetric or not: to test the reductions */
 };
@@ -76,7 +76,7 @@ enum gen_kind {
     GEN_KIND_TRUNCATE,
     GEN_KIND_REBASE,
     GEN_KIND_MODE,
-    GEN_KIND_CRASH, /* from here on: events */
+    GEN_KIND_CRASH,
     GEN_KIND_KILL,
     GEN_KIND_SLEEP,
     GEN_KIND_CANCEL,

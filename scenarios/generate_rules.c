@@ -11,7 +11,7 @@
 
 bool gen_is_event(enum gen_kind kind)
 {
-    return kind >= GEN_KIND_CRASH;
+    return kind == GEN_KIND_FLUSH || kind == GEN_KIND_CLOSE || kind >= GEN_KIND_CRASH;
 }
 
 bool gen_is_request(enum gen_kind kind)
@@ -161,7 +161,7 @@ void gen_state_begin(struct gen_state *s, const struct gen_workload *w)
 bool gen_may_follow(const struct gen_bound *b, const struct gen_workload *w, const struct gen_state *s,
                     const struct gen_word *word, bool beside)
 {
-    if ((word->classes & b->classes) != word->classes || (s->armed && gen_is_event(word->kind)))
+    if ((word->classes & b->classes) != word->classes || (s->armed && word->kind >= GEN_KIND_CRASH))
         return false;
     if (gen_is_event(word->kind) ? s->events >= b->events : s->ops >= b->ops)
         return false;

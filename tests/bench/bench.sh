@@ -32,6 +32,8 @@ echo "campaigns"
 tests/bench/campaign.sh "$lines" || failed=1
 echo "memory"
 "$out/bench_memory" --json "$lines" "$QEDCRASH" scenarios/*.scn || failed=1
+echo "generation: from an empty start to each bug"
+"$out/bench_gen" --json "$lines" || failed=1
 
 cpu=$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)
 {

@@ -216,14 +216,12 @@ static void compare_reduced(const char *design, unsigned classes, unsigned event
 static void test_reductions_lose_nothing(void **state)
 {
     (void)state;
-    static const char *const designs[] = {"v2", "upstream"};
-    for (size_t i = 0; i < 2; i++) {
-        compare_reduced(designs[i], GEN_WRITE | GEN_FLUSH | GEN_CLOSE | GEN_ZERO | GEN_DISCARD, 0);
-        compare_reduced(designs[i], GEN_WRITE | GEN_MORE, 0);
-        compare_reduced(designs[i], GEN_WRITE | GEN_FLUSH | GEN_BESIDE, 0);
-        compare_reduced(designs[i], GEN_WRITE | GEN_CLOSE | GEN_CRASH | GEN_SLEEP, 1);
-        compare_reduced(designs[i], GEN_WRITE | GEN_FLUSH | GEN_KILL, 1);
-    }
+    compare_reduced("v2", GEN_ZERO | GEN_CLOSE | GEN_DISCARD, 1);
+    compare_reduced("v2", GEN_WRITE | GEN_MORE, 0);
+    compare_reduced("v2", GEN_WRITE | GEN_BESIDE, 0);
+    compare_reduced("v2", GEN_WRITE | GEN_CLOSE | GEN_CRASH | GEN_SLEEP, 1);
+    compare_reduced("upstream", GEN_WRITE | GEN_CLOSE | GEN_CRASH, 1);
+    compare_reduced("upstream", GEN_WRITE | GEN_FLUSH | GEN_KILL, 1);
 }
 
 int main(void)
