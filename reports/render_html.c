@@ -121,6 +121,8 @@ static int draw_figures(struct page *p, sqlite3_stmt *row, void *opaque)
     snprintf(text, sizeof(text), "%s of %s", render_text(row, 6), render_text(row, 7));
     if (sqlite3_column_int(row, 7))
         figure(p, "planted bugs caught", text);
+    if (sqlite3_column_type(row, 13) != SQLITE_NULL)
+        figure(p, "new findings", render_text(row, 13));
     fputs("</dl>\n", p->out);
     page_text(p, "<p class=\"note\">Campaign %s of this store: <code>%s</code>, version %s, seed %s.",
               render_text(row, 8), render_text(row, 9), render_text(row, 10), render_text(row, 11));
@@ -151,10 +153,12 @@ static int draw_top(struct page *p)
           "<li><a href=\"#cost\">Cost against safety</a></li><li><a href=\"#trend\">Trend</a></li>\n"
           "</ul></nav>\n</header>\n<main>\n",
           p->out);
-    return page_rows(p,
-                     "SELECT cells, safe, unsafe, unexpected, findings, executions, canaries_caught, canaries_of,"
-                     " campaign, command, version, seed, finished FROM v_campaigns WHERE campaign = ?1",
-                     draw_figures, NULL);
+    return page_rows(
+        p,
+        "SELECT cells, safe, unsafe, unexpected, findings, executions, canaries_caught, canaries_of,"
+        " campaign, command, version, seed, finished, (SELECT new_findings FROM v_trend t WHERE t.campaign = ?1)"
+        " FROM v_campaigns WHERE campaign = ?1",
+        draw_figures, NULL);
 }
 
 int report_html(struct store *s, FILE *out, struct store_error *err)

@@ -69,6 +69,30 @@ static int take_row(struct page *p, sqlite3_stmt *row, void *opaque)
     return 0;
 }
 
+/* A row of the table alone. */
+static int take_table_row(struct page *p, sqlite3_stmt *row, void *opaque)
+{
+    (void)opaque;
+    page_text(p, "<tr><th scope=\"row\">%s</th>", render_text(row, 0));
+    for (int i = 1; i < sqlite3_column_count(row); i++)
+        page_text(p, "<td class=\"number\">%s</td>", render_text(row, i));
+    fputs("</tr>\n", p->out);
+    return 0;
+}
+
+/* A point of the plot alone: its label, x and y. */
+static int take_point(struct page *p, sqlite3_stmt *row, void *opaque)
+{
+    struct plot *d = opaque;
+    (void)p;
+    put_name(d->data, render_text(row, 0));
+    for (int i = 1; i < 3; i++)
+        fprintf(d->data, " %s", *render_text(row, i) ? render_text(row, i) : "NaN");
+    fputc('\n', d->data);
+    d->rows++;
+    return 0;
+}
+
 static void end(struct page *p, struct plot *d, const char *script, const char *prefix, const char *caption,
                 unsigned least)
 {
@@ -97,10 +121,10 @@ static const char cost_script[] =
     "set ylabel 'cells that are safe, %' noenhanced\n"
     "set yrange [-5:112]\nset grid lc rgb '#dddddd'\nset border 3\nset tics nomirror\n"
     "set offsets graph 0.2, graph 0.25, 0, 0\nunset key\n"
-    "plot $data using 6:4 with points pt 7 ps 1 lc rgb '#0b57a8',"
-    " $data using 6:(int($0)%3==0?$4:NaN):1 with labels left offset 0.8,0.6 noenhanced,"
-    " $data using 6:(int($0)%3==1?$4:NaN):1 with labels left offset 0.8,-0.6 noenhanced,"
-    " $data using 6:(int($0)%3==2?$4:NaN):1 with labels right offset -0.8,0.6 noenhanced\n";
+    "plot $data using 2:3 with points pt 7 ps 1 lc rgb '#0b57a8',"
+    " $data using 2:(int($0)%3==0?$3:NaN):1 with labels left offset 0.8,0.6 noenhanced,"
+    " $data using 2:(int($0)%3==1?$3:NaN):1 with labels left offset 0.8,-0.6 noenhanced,"
+    " $data using 2:(int($0)%3==2?$3:NaN):1 with labels right offset -0.8,0.6 noenhanced\n";
 
 static int draw_cost(struct page *p)
 {
@@ -119,8 +143,16 @@ static int draw_cost(struct page *p)
                   " round(1.0 * sum(image_writes) / sum(guest_writes), 2),"
                   " round(1.0 * sum(flushes) / sum(guest_writes), 2), sum(scans)"
                   " FROM v_cells WHERE campaign = ?1 AND verdict <> 'skipped' GROUP BY design ORDER BY design",
-                  take_row, &d);
-    end(p, &d, cost_script, "cost", "Each point is a design.", 1);
+                  take_table_row, &d);
+    if (!ret)
+        ret = page_rows(p,
+                        "SELECT min(design) || iif(count(*) > 1, ' +' || (count(*) - 1), ''), x, y FROM ("
+                        " SELECT design, round(1.0 * sum(flushes) / sum(guest_writes), 2) AS x,"
+                        "  round(100.0 * sum(verdict = 'safe') / count(*), 1) AS y"
+                        " FROM v_cells WHERE campaign = ?1 AND verdict <> 'skipped' GROUP BY design)"
+                        " GROUP BY x, y ORDER BY y DESC, x",
+                        take_point, &d);
+    end(p, &d, cost_script, "cost", "Each point is a design, or several: +n, see the table.", 1);
     return ret;
 }
 
@@ -135,14 +167,15 @@ static int draw_trend(struct page *p)
 {
     struct plot d;
     fputs("<section aria-labelledby=\"trend\">\n<h2 id=\"trend\">Trend</h2>\n"
-          "<p>The campaigns of this store, oldest first.</p>\n",
+          "<p>The campaigns of this store, oldest first. New and gone: against the finished campaign before.</p>\n",
           p->out);
-    int ret = begin(p, &d, "campaign|#cells|#safe|#unsafe|#unexpected|#findings|#recoveries run");
+    int ret = begin(p, &d, "campaign|#cells|#safe|#unsafe|#unexpected|#findings|#new findings|#gone|#recoveries run");
     if (ret)
         return ret;
     ret = page_rows(p,
-                    "SELECT campaign, cells, safe, unsafe, unexpected, findings, executions FROM v_campaigns"
-                    " WHERE campaign <= ?1 ORDER BY campaign",
+                    "SELECT c.campaign, c.cells, c.safe, c.unsafe, c.unexpected, c.findings, t.new_findings,"
+                    " t.gone_findings, c.executions FROM v_campaigns c LEFT JOIN v_trend t ON t.campaign = c.campaign"
+                    " WHERE c.campaign <= ?1 ORDER BY c.campaign",
                     take_row, &d);
     end(p, &d, trend_script, "trend", "Findings, unsafe and unexpected cells by campaign.", 2);
     return ret;

@@ -97,7 +97,7 @@ for (const [size, viewport] of Object.entries(sizes))
     await page.screenshot({ path: `${shots}/${size}-${colorScheme}-top.png` });
     await checkAxe(page, `${size} ${colorScheme}`);
 
-    const narrowest = await page.$$eval("table.matrix tbody th", (all) => Math.min(...all.map((e) => e.clientWidth)));
+    const narrowest = await page.$$eval("[aria-labelledby=matrix] tbody th", (all) => Math.min(...all.map((e) => e.clientWidth)));
     check(narrowest >= 60, `${size}: the matrix names its rows in ${narrowest} px`);
 
     // A square of the matrix leads to its findings, by mouse and by keyboard.
