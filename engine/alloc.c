@@ -162,11 +162,7 @@ static int cover_skipped_fill(struct qed_req *r)
     if (!file->ops->resize || (end & (r->q->g.cluster_bytes - 1)))
         return 0;
     int ret = file->ops->length(file, 1, &length);
-    if (ret || length >= end)
-        return ret;
-    r->q->unflushed = r->q->wrote = true;
-    qed_announce(r->q, BLK_EVENT_TRUNCATE);
-    return file->ops->resize(file, end);
+    return ret || length >= end ? ret : qed_resize_sync(r->q, end);
 }
 
 static void fill_read(struct qed_req *r, int ret)

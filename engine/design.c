@@ -33,7 +33,9 @@
     .native_zero = false,                                               \
     .check_on_reopen = false,                                           \
     .phys_size = QED_PHYS_SIZE_NONE,                                    \
-    .size_check = QED_SIZE_CHECK_NEVER
+    .size_check = QED_SIZE_CHECK_NEVER,                                 \
+    .close_flush = QED_CLOSE_FLUSH_IF_WRITTEN,                          \
+    .failed_flush = QED_FAILED_FLUSH_GO_ON
 
 /* What QEMU 7.2 ships. */
 #define UPSTREAM                                                        \
@@ -59,7 +61,9 @@
     .native_zero = true,                                                \
     .check_on_reopen = false,                                           \
     .phys_size = QED_PHYS_SIZE_NONE,                                    \
-    .size_check = QED_SIZE_CHECK_NEVER
+    .size_check = QED_SIZE_CHECK_NEVER,                                 \
+    .close_flush = QED_CLOSE_FLUSH_IF_WRITTEN,                          \
+    .failed_flush = QED_FAILED_FLUSH_GO_ON
 
 /* Every field at its safest value. phys_size stays none: E spares scans of fixed devices and makes nothing safer by itself;
  * in the header it is wrong once a program that does not know it has written, and under an autoclear bit every image that
@@ -87,7 +91,9 @@
     .native_zero = true,                                                \
     .check_on_reopen = true,                                            \
     .phys_size = QED_PHYS_SIZE_NONE,                                    \
-    .size_check = QED_SIZE_CHECK_NEVER
+    .size_check = QED_SIZE_CHECK_NEVER,                                 \
+    .close_flush = QED_CLOSE_FLUSH_ALWAYS,                              \
+    .failed_flush = QED_FAILED_FLUSH_FAIL_STOP
 
 /* clang-format on */
 

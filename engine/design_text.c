@@ -95,6 +95,16 @@ static const struct field_words fields[QED_FIELD_COUNT] = {
                               {"never", "marked", "always"},
                               "at open the file's length is held against phys_size: never, to leave out the scan of a "
                               "marked image if they are equal, to scan any image if they differ"},
+    [QED_FIELD_close_flush] = {"close_flush",
+                               false,
+                               {"if-written", "always"},
+                               "the flush of a close, and a guest's flush of a read-only image: left out where this "
+                               "session wrote nothing, or always made"},
+    [QED_FIELD_failed_flush] = {"failed_flush",
+                                false,
+                                {"go-on", "fail-stop"},
+                                "after a flush has failed: go on, or fail every later flush and write until the image "
+                                "is closed"},
 };
 
 static const unsigned value_counts[QED_FIELD_COUNT] = {

@@ -88,6 +88,7 @@ struct qed {
     uint32_t writing;  /* writes of requests in flight */
     bool unflushed;    /* written, and not covered by a flush submitted since */
     bool wrote;        /* written since open */
+    bool flush_failed; /* a flush of the file, since open */
     struct qed_freed *freed;
     size_t freed_count, freed_cap;
     uint64_t flush_clock;   /* counts flushes submitted */
@@ -202,6 +203,7 @@ static inline void qed_look(struct qed *q, uint64_t offset, uint64_t count, uint
 int qed_read_sync(struct qed *q, enum blk_event event, uint64_t offset, void *buf, size_t bytes);
 int qed_write_sync(struct qed *q, enum blk_event event, uint64_t offset, const void *buf, size_t bytes);
 int qed_flush_sync(struct qed *q);
+int qed_resize_sync(struct qed *q, uint64_t length);
 /* Turns the loop until *flag. 0, or -EDEADLK when nothing can ever set it. */
 int qed_wait(struct qed *q, const bool *flag);
 int qed_wait_for_requests(struct qed *q);

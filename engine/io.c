@@ -22,6 +22,13 @@ void qed_announce(struct qed *q, enum blk_event event)
         q->file->ops->event(q->file, event);
 }
 
+/* Ordering point "failed-flush": a flush has failed, and the design has no faith in what a later one would say. What is
+ * written then could be promised no more, and might stand on what was lost. */
+static bool stopped(const struct qed *q)
+{
+    return q->flush_failed && qed_design_is(q->design, QED_FIELD_failed_flush, QED_FAILED_FLUSH_FAIL_STOP);
+}
+
 void qed_file_read(struct qed_req *r, enum blk_event event, uint64_t offset, const struct iovec *iov, int niov,
                    qed_step *next)
 {
@@ -41,17 +48,29 @@ void qed_file_write(struct qed_req *r, enum blk_event event, uint64_t offset, co
                     qed_step *next)
 {
     r->next = next;
+    if (stopped(r->q)) {
+        qed_req_io_done(r, -EIO);
+        return;
+    }
     r->q->unflushed = r->q->wrote = true;
     r->q->writing++;
     qed_announce(r->q, event);
     r->q->file->ops->writev(r->q->file, offset, iov, niov, write_completed, r);
 }
 
+/* Nothing was promised, so nothing may be left out later. */
+static void flush_has_failed(struct qed *q)
+{
+    q->unflushed = q->flush_failed = true;
+}
+
 static void flush_completed(struct qed_req *r, int ret)
 {
     r->q->flushing--;
+    if (!ret && stopped(r->q))
+        ret = -EIO; /* submitted before, and over after the one that failed */
     if (ret)
-        r->q->unflushed = true; /* nothing was promised, so nothing may be left out later */
+        flush_has_failed(r->q);
     else
         qed_mark_flushed(r->q, r->flush_covers);
     r->after_flush(r, ret);
@@ -59,6 +78,11 @@ static void flush_completed(struct qed_req *r, int ret)
 
 void qed_file_flush(struct qed_req *r, qed_step *next)
 {
+    if (stopped(r->q)) {
+        r->next = next;
+        qed_req_io_done(r, -EIO);
+        return;
+    }
     r->after_flush = next;
     r->next = flush_completed;
     /* What is still being written now, and what is written from here on, is not covered. */
@@ -133,6 +157,8 @@ int qed_read_sync(struct qed *q, enum blk_event event, uint64_t offset, void *bu
 
 int qed_write_sync(struct qed *q, enum blk_event event, uint64_t offset, const void *buf, size_t bytes)
 {
+    if (stopped(q))
+        return -EIO;
     q->unflushed = q->wrote = true;
     qed_announce(q, event);
     return qed_dev_write(q->file, q->file->loop, offset, buf, bytes);
@@ -140,10 +166,21 @@ int qed_write_sync(struct qed *q, enum blk_event event, uint64_t offset, const v
 
 int qed_flush_sync(struct qed *q)
 {
+    if (stopped(q))
+        return -EIO;
     q->unflushed = q->writing > 0;
     qed_announce(q, BLK_EVENT_FLUSH_TO_DISK);
     int ret = qed_dev_flush(q->file, q->file->loop);
     if (ret)
-        q->unflushed = true;
+        flush_has_failed(q);
     return ret;
+}
+
+int qed_resize_sync(struct qed *q, uint64_t length)
+{
+    if (stopped(q))
+        return -EIO;
+    q->unflushed = q->wrote = true;
+    qed_announce(q, BLK_EVENT_TRUNCATE);
+    return q->file->ops->resize(q->file, length);
 }

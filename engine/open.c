@@ -162,9 +162,7 @@ static int settle_tail(struct qed *q, struct qed_error *err)
         q->file_size += q->g.cluster_bytes;
         return 0;
     }
-    q->unflushed = q->wrote = true;
-    qed_announce(q, BLK_EVENT_TRUNCATE);
-    ret = q->file->ops->resize(q->file, q->file_size);
+    ret = qed_resize_sync(q, q->file_size);
     return ret ? qed_fail(err, ret, "Failed to cut the file's partial last cluster: %s", strerror(-ret)) : 0;
 }
 
@@ -312,23 +310,28 @@ int qed_open(struct blockdev *file, const struct qed_open_options *options, stru
 
 /* --- close --------------------------------------------------------------------------------------------------------- */
 
-static int leave_read_write(struct qed *q)
+/* The file's own last flush: what close acknowledged is durable. Ordering point "close-flush": this session has written
+ * nothing, but another process may have, and died. */
+static int last_flush(struct qed *q)
+{
+    bool flush = q->unflushed || (!q->wrote && qed_design_is(q->design, QED_FIELD_close_flush, QED_CLOSE_FLUSH_ALWAYS));
+    return flush ? qed_flush_sync(q) : 0;
+}
+
+static int leave(struct qed *q)
 {
     int ret = qed_drain(q);
     if (ret || q->read_only)
-        return ret;
+        return ret ? ret : last_flush(q);
     bool corrupt = q->report.check.corruptions || q->report.check.check_errors;
     if (qed_clears_on(q, QED_CLEAR_ON_CLOSE) && (!corrupt || qed_design_is(q->design, QED_FIELD_clear_corrupt, true)))
         ret = qed_mark_clear_sync(q);
-    /* The file's own last flush: what close acknowledged is durable. */
-    if (!ret && q->unflushed)
-        ret = qed_flush_sync(q);
-    return ret;
+    return ret ? ret : last_flush(q);
 }
 
 int qed_close(struct qed *q)
 {
-    int ret = leave_read_write(q);
+    int ret = leave(q);
     release(q);
     return ret;
 }
@@ -344,7 +347,7 @@ int qed_reopen(struct qed *q, bool read_only, struct qed_error *err)
         err->text[0] = 0;
     if (read_only == q->read_only)
         return 0;
-    int ret = leave_read_write(q);
+    int ret = leave(q);
     if (ret)
         return qed_fail(err, ret, "Failed to finish what was written: %s", strerror(-ret));
     q->read_only = read_only;

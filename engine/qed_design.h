@@ -110,6 +110,20 @@ enum qed_size_check {
     QED_SIZE_CHECK_ALWAYS, /* they differ: an image is scanned even if it is not marked */
 };
 
+/* Ordering point "close-flush": the flush of a close, and a guest's flush of a read-only image, where this session wrote
+ * nothing. What is pending then is an earlier process's (a crash of that process leaves the disk's cache alone). */
+enum qed_close_flush {
+    QED_CLOSE_FLUSH_IF_WRITTEN,
+    QED_CLOSE_FLUSH_ALWAYS,
+};
+
+/* Ordering point "failed-flush": after a flush of the image file has failed, nobody knows what became of all that was
+ * pending; the next one may succeed because it was forgotten. */
+enum qed_failed_flush {
+    QED_FAILED_FLUSH_GO_ON,
+    QED_FAILED_FLUSH_FAIL_STOP, /* until the image is closed every flush and every write fails; reads go on */
+};
+
 /* The fields, in the order of text and reports: name, number of values. A value is an index into the field's words. */
 #define QED_DESIGN_FIELDS(X)                                                                                           \
     X(data_flush, 6)                                                                                                   \
@@ -133,7 +147,9 @@ enum qed_size_check {
     X(native_zero, 2)        /* write-zeroes uses zero entries; off: real zeros are written */                         \
     X(check_on_reopen, 2)    /* a read-only to read-write reopen of a marked image checks it */                        \
     X(phys_size, 3)                                                                                                    \
-    X(size_check, 3)
+    X(size_check, 3)                                                                                                   \
+    X(close_flush, 2)                                                                                                  \
+    X(failed_flush, 2)
 
 enum qed_design_field {
 #define X(field, values) QED_FIELD_##field,

@@ -400,7 +400,9 @@ struct qed_req *qed_flush(struct qed *q, blk_done *done, void *opaque)
     struct qed_req *r = qed_req_create(q, QED_REQ_FLUSH, done, opaque);
     if (!r)
         return refuse(done, opaque, -ENOMEM);
-    return qed_req_start(r, q->read_only ? flush_finish : flush_start);
+    /* Ordering point "close-flush": nobody writes to a read-only image, but somebody may have before. */
+    bool nothing = q->read_only && qed_design_is(q->design, QED_FIELD_close_flush, QED_CLOSE_FLUSH_IF_WRITTEN);
+    return qed_req_start(r, nothing ? flush_finish : flush_start);
 }
 
 /* --- waiting and asking -------------------------------------------------------------------------------------------- */

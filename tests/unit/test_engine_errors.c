@@ -78,6 +78,7 @@ static void test_mark_cannot_be_read(void **state)
 
     (void)state;
     fresh(&k, "careful", QED_PUBLISH_AFTER_WRITE, QED_FAILED_TABLE_ROLL_BACK);
+    k.design.failed_flush = QED_FAILED_FLUSH_GO_ON;
     fails_with(&k, BLK_EVENT_HEADER_READ, 1, 0, C);
     kit_log(&k, "");
     fails_with(&k, BLK_EVENT_FLUSH_TO_DISK, 1, 0, C); /* careful flushes its mark */
@@ -362,6 +363,100 @@ static void test_close_reports_errors_and_frees(void **state)
     }
 }
 
+/* A close that must fail, and a new open. */
+static void start_again(struct kit *k)
+{
+    struct qed *q = k->q;
+
+    k->q = NULL;
+    assert_int_equal(k->design.failed_flush, QED_FAILED_FLUSH_FAIL_STOP);
+    assert_int_equal(qed_close(q), -EIO);
+    kit_open(k);
+}
+
+/* From the failed flush on nothing is sent to the disk, nothing is promised, the mark stays; reads go on. */
+static void test_fail_stop(void **state)
+{
+    (void)state;
+    for (unsigned go_on = 0; go_on < 2; go_on++) {
+        struct kit k;
+
+        with_l2(&k, "careful", QED_PUBLISH_AFTER_WRITE, QED_FAILED_TABLE_ROLL_BACK);
+        if (go_on)
+            k.design.failed_flush = QED_FAILED_FLUSH_GO_ON;
+        test_world_fail(k.world, BLK_EVENT_FLUSH_TO_DISK, 1, EIO);
+        assert_int_equal(kit_flush(&k), -EIO);
+        test_world_no_errors(k.world);
+        kit_log_clear(&k);
+        assert_int_equal(kit_flush(&k), go_on ? 0 : -EIO);
+        assert_int_equal(kit_write(&k, 0, 512, 0x22), go_on ? 0 : -EIO);
+        assert_int_equal(kit_write(&k, C, 512, 0x22), go_on ? 0 : -EIO);
+        assert_int_equal(kit_zero(&k, 0, C), go_on ? 0 : -EIO);
+        assert_int_equal(qed_truncate(k.q, IMAGE + C, NULL), go_on ? 0 : -EIO);
+        assert_int_equal(qed_change_backing(k.q, NULL, false, NULL), go_on ? 0 : -EIO);
+        kit_expect(&k, 0, C, go_on ? 0 : 0x11);
+        assert_int_equal(qed_reopen(k.q, true, NULL), go_on ? 0 : -EIO);
+        if (go_on) {
+            kit_end(&k);
+            continue;
+        }
+        kit_log(&k, "");
+        start_again(&k);
+        assert_true(qed_opened(k.q)->scanned);
+        ok(kit_write(&k, 0, 512, 0x22));
+        ok(kit_flush(&k));
+        kit_expect(&k, 0, 512, 0x22);
+        kit_end(&k);
+    }
+}
+
+/* The flush that was under way beside it may have found nothing left to write: its success says as little. */
+static void test_fail_stop_reaches_flushes_in_flight(void **state)
+{
+    struct kit_op *first, *second;
+    struct kit k;
+
+    (void)state;
+    with_l2(&k, "careful", QED_PUBLISH_AFTER_WRITE, QED_FAILED_TABLE_ROLL_BACK);
+    k.world->delayed = true;
+    test_world_fail(k.world, BLK_EVENT_FLUSH_TO_DISK, 1, EIO);
+    first = kit_start_flush(&k);
+    second = kit_start_flush(&k);
+    test_world_run(k.world);
+    assert_int_equal(kit_wait(first), -EIO);
+    assert_int_equal(kit_wait(second), -EIO);
+    test_world_no_errors(k.world);
+    start_again(&k);
+    kit_end(&k);
+}
+
+/* A timer that clears the mark meets the failed flush too. */
+static void test_fail_stop_keeps_the_mark(void **state)
+{
+    static const enum qed_clear_order orders[] = {QED_CLEAR_WITHOUT_FLUSH, QED_CLEAR_BEFORE_FLUSH,
+                                                  QED_CLEAR_AFTER_FLUSH_IF_WRITTEN, QED_CLEAR_AFTER_FLUSH};
+
+    (void)state;
+    for (unsigned i = 0; i < 4; i++) {
+        struct kit k;
+
+        with_l2(&k, "careful", QED_PUBLISH_AFTER_WRITE, QED_FAILED_TABLE_ROLL_BACK);
+        k.design.clear_order = (uint8_t)orders[i];
+        k.design.clear_on = 31;
+        k.design.data_flush = QED_DATA_FLUSH_ALWAYS;
+        test_world_fail(k.world, BLK_EVENT_FLUSH_TO_DISK, 1, EIO);
+        assert_int_equal(kit_write(&k, C, C, 0x22), -EIO);
+        test_world_no_errors(k.world);
+        kit_log_clear(&k);
+        assert_int_equal(kit_flush(&k), -EIO);
+        test_world_advance(k.world, 20000);
+        kit_log(&k, "");
+        assert_true(kit_marked(&k));
+        start_again(&k);
+        kit_end(&k);
+    }
+}
+
 /* A device that is full. */
 static void test_no_space(void **state)
 {
@@ -403,7 +498,10 @@ static void test_every_single_io(void **state)
             fired = k.world->plans[0].fired;
             test_world_no_errors(k.world);
             assert_int_equal(ret, fired ? -EIO : 0);
-            ok(kit_write(&k, 0, 10 * C, 0x14));
+            if (kit_write(&k, 0, 10 * C, 0x14)) { /* a flush had failed, and careful remembers */
+                start_again(&k);
+                ok(kit_write(&k, 0, 10 * C, 0x14));
+            }
             kit_expect(&k, 0, 10 * C, 0x14);
             kit_end(&k);
         }
@@ -430,6 +528,9 @@ int main(void)
         cmocka_unit_test(test_guest_flush),
         cmocka_unit_test(test_flush_does_not_cover_writes_in_flight),
         cmocka_unit_test(test_close_reports_errors_and_frees),
+        cmocka_unit_test(test_fail_stop),
+        cmocka_unit_test(test_fail_stop_reaches_flushes_in_flight),
+        cmocka_unit_test(test_fail_stop_keeps_the_mark),
         cmocka_unit_test(test_no_space),
         cmocka_unit_test(test_every_single_io),
     };

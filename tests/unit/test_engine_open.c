@@ -424,6 +424,38 @@ static void test_clean_open_writes_nothing(void **state)
     kit_end(&k);
 }
 
+/* What an earlier process left in the disk's cache is covered by who says that all is well, whoever wrote it. */
+static void test_close_flush(void **state)
+{
+    (void)state;
+    for (unsigned always = 0; always < 2; always++) {
+        struct kit k;
+
+        kit_begin(&k, "upstream");
+        k.design.close_flush = always ? QED_CLOSE_FLUSH_ALWAYS : QED_CLOSE_FLUSH_IF_WRITTEN;
+        kit_create(&k, 1u << 20, 4096, 1, NULL);
+        kit_log_clear(&k);
+        kit_open(&k);
+        kit_close(&k);
+        kit_log(&k, always ? "F" : "");
+        kit_open_read_only(&k);
+        ok(kit_flush(&k));
+        kit_log(&k, always ? "F" : "");
+        kit_close(&k);
+        kit_log(&k, always ? "F" : "");
+        kit_open(&k);
+        ok(qed_reopen(k.q, true, NULL));
+        kit_log(&k, always ? "F" : "");
+        ok(qed_reopen(k.q, false, NULL));
+        ok(kit_write(&k, 0, 512, 0x11));
+        ok(kit_flush(&k));
+        kit_log_clear(&k);
+        kit_close(&k); /* the last flush of its own covers the header; no third one */
+        kit_log(&k, "F; w 0+200; F");
+        kit_end(&k);
+    }
+}
+
 static void test_read_only_open_leaves_the_disk_alone(void **state)
 {
     struct kit k;
@@ -820,6 +852,7 @@ int main(void)
         cmocka_unit_test(test_endless_chain_ends),
         cmocka_unit_test(test_chain_of_qed_images),
         cmocka_unit_test(test_clean_open_writes_nothing),
+        cmocka_unit_test(test_close_flush),
         cmocka_unit_test(test_read_only_open_leaves_the_disk_alone),
         cmocka_unit_test(test_marked_open_repairs),
         cmocka_unit_test(test_marked_open_in_check_mode_does_not),
