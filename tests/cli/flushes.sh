@@ -21,8 +21,8 @@ l1_flush off
 D
 ran 1 ' tests itself' "$q" flushes ./mine.design --disk ssd --events 0
 # Without the mark only one thing is left that fails: ledger B1.
-ran 1 'l1_flush                 on -> off: NEEDED  corrupt' "$q" flushes careful,need_check=off --disk ssd --events 0
-[[ $out == 'careful,need_check=off: fails 1 of '*'fails b01-close-after-kill on ssd: lost-flushed'* ]] ||
+ran 1 'l1_flush                 on -> off: NEEDED  corrupt' "$q" flushes careful,need_check=off,close_flush=if-written --disk ssd --events 0
+[[ $out == 'careful,need_check=off,close_flush=if-written: fails 1 of '*'fails b01-close-after-kill on ssd: lost-flushed'* ]] ||
     complain "it does not begin with the verdict: ${out%%$'\n'*}"
 id=$(grep -A2 'l1_flush .*on -> off' <<<"$out" | sed -n "s/.*repro '\(.*\)'/\1/p")
 says 1 'corrupt' "$q" repro "$id"
@@ -34,7 +34,7 @@ first=$out
 ran 1 'upstream' "$q" flushes upstream --disk writethrough --ops 1 --events 0 -j 3
 [[ $out == "$first" ]] || complain "-j 3 says something else than -j 1" "$out" "$first"
 
-lib_run "$q" flushes careful,need_check=off --disk ssd --events 0 --json
+lib_run "$q" flushes careful,need_check=off,close_flush=if-written --disk ssd --events 0 --json
 printf '%s' "$out" >json
 [[ $(sqlite3 :memory: "SELECT json_extract(readfile('json'), '\$.failed') || ' ' || (SELECT count(*) > 3 FROM
     json_each(readfile('json'), '\$.orderings') WHERE json_extract(value, '\$.needed'))") == '1 1' ]] ||
