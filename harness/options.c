@@ -38,7 +38,7 @@ enum {
 static const struct argp_option all_options[] = {
     {"design", KEY_DESIGN, "NAME", 0,
      "Judge this design: a name, a name with fields changed (v2,l1_flush=off), or a file; repeatable; `all'", 0},
-    {"disk", KEY_DISK, "NAME", 0, "Crash this disk model (repeatable; `all'; default: ssd, for matrix all)", 0},
+    {"disk", KEY_DISK, "NAME", 0, "Crash this disk model (repeatable; `all'; default: run and gen ssd, else all)", 0},
     {"explore", KEY_EXPLORE, "HOW", 0,
      "complete (default); enumerate: every crash state, one after the other; sample: some of them", 0},
     {"limit", KEY_LIMIT, "N", 0, "Judge at most N states per cell; the output says when it cut", 0},
@@ -60,13 +60,13 @@ static const struct argp_option all_options[] = {
     {"time-limit", KEY_TIME_LIMIT, "T", 0, "Begin no cell after T (90, 90s, 30m, 8h); --resume goes on", 0},
     {"cell-timeout", KEY_CELL_TIMEOUT, "T", 0,
      "Give a cell up when nothing was heard of it for T (default 300s; 0: never)", 0},
-    {"output", 'o', "PATH", 0, "shrink: write the scenario to this file as well; gen, report: the directory to write",
-     0},
-    {"ops", KEY_OPS, "N", 0, "gen: workloads of at most N guest operations (default 2)", 0},
-    {"events", KEY_EVENTS, "N", 0, "gen: at most N events: a flush, a close, a crash, an error (default 1)", 0},
-    {"with", KEY_WITH, "CLASSES", 0, "gen: these classes of words too, such as inject,kill", 0},
-    {"only", KEY_ONLY, "CLASSES", 0, "gen: these classes and no others", 0},
-    {"judge", KEY_JUDGE, NULL, 0, "gen: judge the designs under every workload", 0},
+    {"output", 'o', "PATH", 0, "The file (shrink) or the directory (gen, report) to write", 0},
+    {"ops", KEY_OPS, "N", 0, "Generate workloads of at most N guest operations (default: gen 2, else 1)", 0},
+    {"events", KEY_EVENTS, "N", 0,
+     "Generate workloads of at most N events: a flush, a close, a crash, an error (default 1)", 0},
+    {"with", KEY_WITH, "CLASSES", 0, "These classes of words too, such as inject,kill", 0},
+    {"only", KEY_ONLY, "CLASSES", 0, "These classes and no others", 0},
+    {"judge", KEY_JUDGE, NULL, 0, "Judge the designs under every workload", 0},
     {"json", KEY_JSON, NULL, 0, "One JSON object on standard output", 0},
     {"color", KEY_COLOR, "WHEN", 0, "auto, always or never", 0},
     {"dry-run", KEY_DRY_RUN, NULL, 0, "List the cells that would be judged, and stop", 0},
@@ -79,7 +79,7 @@ static const struct argp_option all_options[] = {
 static const struct {
     const char *verb;
     bool but;
-    const int keys[16];
+    const int keys[20];
 } verb_options[] = {
     {"run", true, {KEY_OPS, KEY_EVENTS, KEY_WITH, KEY_ONLY, KEY_JUDGE, 'o'}},
     {"matrix", true, {KEY_OPS, KEY_EVENTS, KEY_WITH, KEY_ONLY, KEY_JUDGE, 'o'}},
@@ -90,6 +90,18 @@ static const struct {
      {KEY_EXPLORE, KEY_LIMIT, KEY_NESTED, KEY_SCHEDULE_LIMIT, KEY_STORE, KEY_JSON, KEY_COLOR, 'q', 'v'}},
     {"export", false, {'q'}},
     {"report", false, {'o', 'q'}},
+    {"gen",
+     false,
+     {KEY_DESIGN, KEY_DISK, KEY_EXPLORE, KEY_LIMIT, KEY_NESTED, KEY_SCHEDULES, KEY_SCHEDULE_LIMIT, KEY_SEED, 'o',
+      KEY_OPS, KEY_EVENTS, KEY_WITH, KEY_ONLY, KEY_JUDGE, KEY_JSON, 'q'}},
+    {"flushes",
+     false,
+     {KEY_DISK, KEY_LIMIT, KEY_NESTED, KEY_SCHEDULE_LIMIT, KEY_SEED, 'j', KEY_OPS, KEY_EVENTS, KEY_JSON, 'q'}},
+    {"search", /* designs search */
+     false,
+     {KEY_DISK, KEY_LIMIT, KEY_NESTED, KEY_SCHEDULE_LIMIT, KEY_SEED, 'j', KEY_OPS, KEY_EVENTS, KEY_JSON, 'q', 'v'}},
+    {"merge", false, {0}},
+    {"diff", false, {KEY_JSON, 'v'}},
 };
 
 /* Those of the verb at hand; set by options_parse. */

@@ -44,6 +44,25 @@ one 2 'one directory' "$q" matrix a b
 one 2 "'cow-partal'" "$q" run cow-partal
 one 2 "./nothing.scn" "$q" run ./nothing.scn
 
+# --help lists the options that a verb has, and an option it does not have is refused.
+# has OPTIONS VERB...: these, by name, and no others
+has()
+{
+    local listed
+    listed=$("$q" "${@:2}" --help | grep -oE '^ +(-[a-z], )?--[a-z-]+' | grep -oE -- '--[a-z-]+' | sort | tr '\n' ' ')
+    [[ $listed == "${1:+$1 }" ]] || complain "${*:2} --help lists other options than $1" "$listed"
+}
+has '' merge
+has '--json --verbose' diff
+has '--disk --events --jobs --json --limit --nested --ops --quiet --schedule-limit --seed' flushes
+has '--disk --events --jobs --json --limit --nested --ops --quiet --schedule-limit --seed --verbose' designs search
+has '--design --disk --events --explore --json --judge --limit --nested --only --ops --output --quiet --schedule-limit --schedules --seed --with' gen
+one 2 "there is no option '--design'" "$q" merge a b --design v2
+one 2 "there is no option '--store'" "$q" diff a b --store c
+one 2 "there is no option '--store'" "$q" gen --store c
+one 2 "there is no option '--design'" "$q" flushes v2 --design v2
+one 2 "there is no option '--only'" "$q" designs search --only flush
+
 for id in '' x cow-partial:v2 :v2:ssd:@1 cow-partial::ssd:@1 cow-partial:v2:ssd:@ cow-partial:v2:ssd:@x \
     cow-partial:v2:ssd:@-1 cow-partial:v2:ssd:@99999999999 cow-partial:v2:ssd:@10L2 cow-partial:v2:ssd:s \
     cow-partial:v2:ssd:seed=:@1 %zz:v2:ssd:@1 cow%00:v2:ssd:@1 cow-partial:v2:ssd:what:@1; do
