@@ -76,6 +76,7 @@ int design_load(const char *text, const struct qed_design **out, struct qed_desi
         free(d);
         return ret;
     }
+    d->name = name;
     *out = d;
     return 0;
 }
