@@ -16,7 +16,15 @@ void bound_add(struct bound *b, struct scenario *s, char *name)
     b->workloads[b->count++] = (struct bound_workload){.scenario = s, .name = name, .all_schedules = s->all_schedules};
 }
 
-int bound_add_library(struct bound *b, const char *dir, struct scn_error *err)
+static bool has_later_lives(const struct scenario *s)
+{
+    for (size_t i = 0; i < s->stmt_count; i++)
+        if (s->stmts[i].op == SCN_CRASH)
+            return true;
+    return false;
+}
+
+int bound_add_library(struct bound *b, const char *dir, bool one_life, struct scn_error *err)
 {
     char **paths;
     long count = library_list(dir, &paths);
@@ -29,8 +37,14 @@ int bound_add_library(struct bound *b, const char *dir, struct scn_error *err)
         struct scenario *s;
         char *name;
         ret = target_scenario(paths[i], &s, &name, err);
-        if (!ret)
+        if (ret)
+            break;
+        if (!one_life || !has_later_lives(s)) {
             bound_add(b, s, name);
+        } else {
+            scenario_free(s);
+            free(name);
+        }
     }
     library_list_free(paths, count);
     return ret;

@@ -20,8 +20,9 @@ struct bound {
     size_t count, cap;
 };
 
-/* Every scenario of the library in `dir`. 0, or -errno with err. */
-int bound_add_library(struct bound *b, const char *dir, struct scn_error *err);
+/* Every scenario of the library in `dir`; one_life: only those without `crash`, whose later lives multiply. 0, or -errno
+ * with err. */
+int bound_add_library(struct bound *b, const char *dir, bool one_life, struct scn_error *err);
 /* All generated workloads of a bound (scenarios/generate.h); all_schedules where requests run side by
  * side. 0, or -errno with err. */
 int bound_add_generated(struct bound *b, const struct gen_bound *g, bool shallow, struct scn_error *err);

@@ -41,7 +41,7 @@ static int complain(int code, const char *text)
 static int load(struct job *j, struct scn_error *err)
 {
     char *dir = library_dir();
-    int ret = dir ? bound_add_library(&j->bound, dir, err) : 0;
+    int ret = dir ? bound_add_library(&j->bound, dir, false, err) : 0;
     free(dir);
     j->scenarios = j->bound.count;
     struct gen_bound g = GEN_DEFAULT;

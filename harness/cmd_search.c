@@ -55,7 +55,7 @@ static int load(struct job *j, struct scn_error *err)
     if (!ret)
         ret = search_cost_bound(&j->bound, err); /* a design that is cheap on them, and unsafe, is not cheap */
     if (!ret && dir)
-        ret = bound_add_library(&j->bound, dir, err);
+        ret = bound_add_library(&j->bound, dir, true, err);
     for (size_t i = 0; i < j->bound.count; i++)
         j->bound.workloads[i].shallow = true;
     if (!ret)

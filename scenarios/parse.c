@@ -172,6 +172,21 @@ static int parse_table(struct parser *ps, const struct token *value)
     return 0;
 }
 
+static int parse_tail(struct parser *ps, const struct token *value)
+{
+    uint64_t bytes;
+    char shown[44];
+    int ret = scn_parse_size_token(ps, value, "a tail's size", &bytes);
+
+    if (ret)
+        return ret;
+    if (!bytes || bytes % BLK_SECTOR_BYTES || bytes >= UINT32_MAX)
+        return scn_parse_fail(ps, value->column, "tail size %s is not valid; expected a multiple of 512, not 0",
+                              scn_token_show(value, shown, sizeof(shown)));
+    ps->s->tail_bytes = (uint32_t)bytes;
+    return 0;
+}
+
 static int check_image(struct parser *ps, const struct token *word, const struct token *size)
 {
     struct scenario *s = ps->s;
@@ -179,7 +194,8 @@ static int check_image(struct parser *ps, const struct token *word, const struct
     char bound[24], shown[24];
 
     if (!size)
-        return scn_parse_fail(ps, word->column, "image has no size; expected image size=SIZE [cluster=SIZE] [table=N]");
+        return scn_parse_fail(ps, word->column,
+                              "image has no size; expected image size=SIZE [cluster=SIZE] [table=N] [tail=SIZE]");
     if (s->image_bytes == 0 || s->image_bytes % BLK_SECTOR_BYTES)
         return scn_parse_fail(ps, size->column, "image size %s is not valid; expected a multiple of 512, not 0",
                               scn_format_size(s->image_bytes, shown, sizeof(shown)));
@@ -189,6 +205,9 @@ static int check_image(struct parser *ps, const struct token *word, const struct
                               "image size %s is too large; this cluster and table size hold at most %s",
                               scn_format_size(s->image_bytes, shown, sizeof(shown)),
                               scn_format_size(g.max_image_bytes, bound, sizeof(bound)));
+    if (s->tail_bytes >= s->cluster_bytes)
+        return scn_parse_fail(ps, word->column, "a tail is part of a cluster; expected less than %s",
+                              scn_format_size(s->cluster_bytes, shown, sizeof(shown)));
     ps->image_bytes_now = s->image_bytes;
     ps->image_bytes_bound = g.max_image_bytes;
     ps->have_image = true;
@@ -197,9 +216,9 @@ static int check_image(struct parser *ps, const struct token *word, const struct
 
 static int parse_image(struct parser *ps, const struct line_tokens *t)
 {
-    static const char *const keys[] = {"size=", "cluster=", "table=", NULL};
+    static const char *const keys[] = {"size=", "cluster=", "table=", "tail=", NULL};
     struct token value, size;
-    bool have_size = false, have_cluster = false, have_table = false;
+    bool have_size = false, have_cluster = false, have_table = false, have_tail = false;
 
     if (ps->have_image)
         return fail_twice(ps, &t->word[0], "image");
@@ -223,6 +242,11 @@ static int parse_image(struct parser *ps, const struct line_tokens *t)
                 return fail_twice(ps, tok, "table=");
             have_table = true;
             ret = parse_table(ps, &value);
+        } else if (scn_token_option(tok, "tail", &value)) {
+            if (have_tail)
+                return fail_twice(ps, tok, "tail=");
+            have_tail = true;
+            ret = parse_tail(ps, &value);
         } else {
             ret = fail_option(ps, tok, "image", keys);
         }
@@ -525,7 +549,8 @@ static int finish(struct parser *ps)
 
     ps->line = ps->line ? ps->line : 1;
     if (!ps->have_image)
-        return scn_parse_fail(ps, 1, "the scenario has no image; expected image size=SIZE [cluster=SIZE] [table=N]");
+        return scn_parse_fail(
+            ps, 1, "the scenario has no image; expected image size=SIZE [cluster=SIZE] [table=N] [tail=SIZE]");
     if (s->backing != SCN_BACKING_NONE && s->backing_bytes == 0)
         s->backing_bytes = s->image_bytes;
     if (s->backing == SCN_BACKING_TAGGED && s->backing_bytes > SCN_BACKING_TAGGED_MAX)

@@ -106,8 +106,11 @@ void scenario_print(const struct scenario *s, FILE *out)
     /* The default title is the file's name, which need not be valid text. */
     if (strcmp(s->title, s->name) != 0)
         fprintf(out, "title %s\n", s->title);
-    fprintf(out, "image size=%s cluster=%s table=%u\n", scn_format_size(s->image_bytes, size, sizeof(size)),
+    fprintf(out, "image size=%s cluster=%s table=%u", scn_format_size(s->image_bytes, size, sizeof(size)),
             scn_format_size(s->cluster_bytes, cluster, sizeof(cluster)), s->table_clusters);
+    if (s->tail_bytes)
+        fprintf(out, " tail=%s", scn_format_size(s->tail_bytes, size, sizeof(size)));
+    fputc('\n', out);
     print_backing(s, out);
     print_header(s, out);
     for (size_t i = 0; i < s->stmt_count; i++)

@@ -278,6 +278,10 @@ int scenario_record(const struct scenario *s, const struct run_options *options,
                 fill_stale(pages, length_bytes, device);
             length_bytes = device;
         }
+        if (s->tail_bytes && options->disk->size != SIM_SIZE_FIXED) { /* a device has no end, and so no tail */
+            fill_stale(pages, length_bytes, length_bytes + s->tail_bytes);
+            length_bytes += s->tail_bytes;
+        }
         ret = record(s, options, first, crash, pages, length_bytes, out, err);
     }
     if (ret)

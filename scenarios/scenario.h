@@ -79,6 +79,7 @@ struct scenario {
     char *name;              /* file name without .scn */
     char *title;             /* never NULL */
     uint64_t image_bytes;    /* size=, required */
+    uint32_t tail_bytes;     /* what an earlier life left behind the prepared image's last cluster; default: 0 */
     uint32_t cluster_bytes;  /* cluster=, default 64K */
     uint32_t table_clusters; /* table=, default 4 */
     enum scn_backing_kind backing;

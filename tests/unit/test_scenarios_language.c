@@ -67,6 +67,7 @@ static void assert_scenario_equal(const struct scenario *a, const struct scenari
     assert_int_equal(a->image_bytes, b->image_bytes);
     assert_int_equal(a->cluster_bytes, b->cluster_bytes);
     assert_int_equal(a->table_clusters, b->table_clusters);
+    assert_int_equal(a->tail_bytes, b->tail_bytes);
     assert_int_equal(a->backing, b->backing);
     assert_int_equal(a->backing_bytes, b->backing_bytes);
     assert_int_equal(a->stmt_count, b->stmt_count);
@@ -207,6 +208,15 @@ static void test_defaults_and_spellings(void **state)
     scenario_free(s);
 }
 
+static void test_tail(void **state)
+{
+    struct scenario *s = parse_ok("image size=1M cluster=4K table=2 tail=3584\nwrite 0 512\n");
+    (void)state;
+    assert_int_equal(s->tail_bytes, 3584);
+    assert_round_trip(s);
+    scenario_free(s);
+}
+
 /* A name is free again once it was waited for, cancelled, closed or killed; and in a second life all are. */
 static void test_names(void **state)
 {
@@ -304,6 +314,10 @@ static void test_numbers(void **state)
     expect_error(IMAGE "sleep 0s\n", "t.scn:2:7: '0s' is out of range; expected more than nothing and at most a year");
     expect_error(IMAGE "inject l2_update EIO after=x\n",
                  "t.scn:2:28: 'x' is no count; expected after=N, the I/Os to let pass first");
+    expect_error("image size=1M cluster=4K tail=4K\n", "t.scn:1:1: a tail is part of a cluster; expected less than 4K");
+    expect_error("image size=1M tail=100\n",
+                 "t.scn:1:15: tail size 100 is not valid; expected a multiple of 512, not 0");
+    expect_error("image size=1M tail=1K tail=1K\n", "t.scn:1:23: tail= is given twice; expected it once");
     expect_error("image size=1M cluster=5000\n",
                  "t.scn:1:23: cluster size 5000 is not valid; expected a power of two from 4K to 64M");
     expect_error("image size=1M table=3\n",
@@ -334,7 +348,8 @@ static void test_growth(void **state)
 static void test_places(void **state)
 {
     (void)state;
-    expect_error("", "t.scn:1:1: the scenario has no image; expected image size=SIZE [cluster=SIZE] [table=N]");
+    expect_error("",
+                 "t.scn:1:1: the scenario has no image; expected image size=SIZE [cluster=SIZE] [table=N] [tail=SIZE]");
     expect_error("flush\n" IMAGE, "t.scn:1:1: 'flush' before any image; expected image size=SIZE first");
     expect_error(IMAGE IMAGE, "t.scn:2:1: image is given twice; expected it once");
     expect_error(IMAGE "backing none\nbacking none\n", "t.scn:3:1: backing is given twice; expected it once");
@@ -707,6 +722,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_contract),
         cmocka_unit_test(test_defaults_and_spellings),
+        cmocka_unit_test(test_tail),
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_words),
         cmocka_unit_test(test_numbers),
