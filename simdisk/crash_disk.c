@@ -530,7 +530,8 @@ static void decide_own_length(struct crash_disk *d, uint32_t index)
     const struct crash_length *l = &d->space->lengths[index];
     d->length.resolved = true;
     d->length.choice = index;
-    d->length.bytes = d->length.compared = l->bytes;
+    d->length.compared = l->bytes;
+    d->length.bytes = crash_disk_length_after(d, &d->length.moved);
     raise_when(d, l->when);
     for (size_t u = d->space->unit_count; u-- > 0;) {
         uint64_t start = d->space->units[u].first_sector * BLK_SECTOR_BYTES;
@@ -648,6 +649,30 @@ static uint32_t offer_buckets(struct crash_disk *d, uint64_t unit_bytes, uint64_
     return n;
 }
 
+uint64_t crash_disk_length_after(const struct crash_disk *d, const struct length_moved *moved)
+{
+    uint64_t from = moved->resized ? moved->resized_bytes : d->length.compared;
+    return moved->grown > from ? moved->grown : from;
+}
+
+/* The length may be known in round numbers only, and asked for more exactly later: so what it was and what was made of it
+ * are kept apart. */
+void crash_disk_move_length(struct crash_disk *d, const struct length_moved *moved)
+{
+    crash_disk_save_length(d);
+    d->length.moved = *moved;
+    d->length.bytes = crash_disk_length_after(d, moved);
+}
+
+static void grow_length(struct crash_disk *d, uint64_t bytes)
+{
+    struct length_moved moved = d->length.moved;
+    if (bytes <= d->length.bytes)
+        return;
+    moved.grown = bytes;
+    crash_disk_move_length(d, &moved);
+}
+
 /* The file's length as far as unit_bytes tells it apart. */
 static void resolve_following_length(struct crash_disk *d, uint64_t unit_bytes)
 {
@@ -665,8 +690,8 @@ static void resolve_following_length(struct crash_disk *d, uint64_t unit_bytes)
     if (bucket > d->length.lo)
         d->length.lo = bucket;
     d->length.need = (known & ~(unit_bytes - 1)) < bucket;
-    d->length.bytes = d->length.need ? bucket : known;
-    d->length.compared = d->length.bytes;
+    d->length.compared = d->length.need ? bucket : known;
+    d->length.bytes = crash_disk_length_after(d, &d->length.moved);
 }
 
 static void resolve_length(struct crash_disk *d, uint64_t unit_bytes)
@@ -699,12 +724,6 @@ static int disk_length(struct blockdev *blk, uint64_t unit_bytes, uint64_t *leng
         d->length_use.exact = true;
     *length_bytes = current_length(d) & ~(unit_bytes - 1);
     return 0;
-}
-
-static void set_current_length(struct crash_disk *d, uint64_t bytes)
-{
-    crash_disk_save_length(d);
-    d->length.bytes = bytes;
 }
 
 /* --- reading ------------------------------------------------------------------------------------------------------- */
@@ -834,7 +853,7 @@ void crash_disk_save_sector(struct crash_disk *d, uint64_t sector, const uint8_t
 }
 
 /* A sector is about to be overwritten. An open unit of just that sector need not be decided: nobody will ever know. */
-static uint8_t *sector_for_write(struct crash_disk *d, uint64_t sector, bool whole)
+uint8_t *crash_disk_sector_for_write(struct crash_disk *d, uint64_t sector, bool whole)
 {
     uint8_t *page = own_page(d, sector / SIM_PAGE_SECTORS);
     uint8_t *bytes = page + (sector % SIM_PAGE_SECTORS) * BLK_SECTOR_BYTES;
@@ -858,7 +877,7 @@ static void write_bytes(struct crash_disk *d, uint64_t offset, const uint8_t *fr
         if (chunk > length)
             chunk = length;
         size_t undo_before = d->undo_count;
-        uint8_t *to = sector_for_write(d, offset / BLK_SECTOR_BYTES, chunk == BLK_SECTOR_BYTES);
+        uint8_t *to = crash_disk_sector_for_write(d, offset / BLK_SECTOR_BYTES, chunk == BLK_SECTOR_BYTES);
         memcpy(to + in, from, chunk);
         if (d->logging)
             crash_nested_log(d, offset / BLK_SECTOR_BYTES, undo_before, to);
@@ -882,8 +901,7 @@ static void disk_writev(struct blockdev *blk, uint64_t offset, const struct iove
         }
     } else {
         resolve_length(d, 1u << 12);
-        if (offset + total > d->length.bytes)
-            set_current_length(d, offset + total);
+        grow_length(d, offset + total);
     }
     for (int i = 0; i < niov; i++) {
         write_bytes(d, offset, iov[i].iov_base, iov[i].iov_len);
@@ -891,7 +909,7 @@ static void disk_writev(struct blockdev *blk, uint64_t offset, const struct iove
     }
     d->writes++;
     if (d->logging)
-        crash_nested_next(d, false);
+        crash_nested_wrote(d);
     done(opaque, 0);
 }
 
@@ -900,22 +918,33 @@ static void disk_flush(struct blockdev *blk, blk_done *done, void *opaque)
     struct crash_disk *d = (struct crash_disk *)blk;
     d->flushes++;
     if (d->logging)
-        crash_nested_next(d, true);
+        crash_nested_flushed(d);
     done(opaque, 0);
+}
+
+/* What lies beyond the new end is gone: zeros, if the file grows again. */
+static void cut_bytes(struct crash_disk *d, uint64_t from, uint64_t end)
+{
+    for (uint64_t at = from; at < end && at / SIM_PAGE_BYTES < d->page_count;) {
+        size_t in = at % BLK_SECTOR_BYTES, chunk = BLK_SECTOR_BYTES - in;
+        size_t undo_before = d->undo_count;
+        uint8_t *bytes = crash_disk_sector_for_write(d, at / BLK_SECTOR_BYTES, !in);
+        memset(bytes + in, 0, chunk);
+        if (d->logging)
+            crash_nested_log_cut(d, at / BLK_SECTOR_BYTES, undo_before, bytes);
+        at += chunk;
+    }
 }
 
 static int disk_resize(struct blockdev *blk, uint64_t length_bytes)
 {
     struct crash_disk *d = (struct crash_disk *)blk;
     resolve_length(d, 1);
-    for (uint64_t at = length_bytes; at < d->length.bytes && at / SIM_PAGE_BYTES < d->page_count;) {
-        size_t in = at % BLK_SECTOR_BYTES, chunk = BLK_SECTOR_BYTES - in;
-        memset(sector_for_write(d, at / BLK_SECTOR_BYTES, !in) + in, 0, chunk);
-        at += chunk;
-    }
-    set_current_length(d, length_bytes);
+    d->length_use.exact = true;
+    cut_bytes(d, length_bytes, d->logging ? crash_nested_reach(d) : d->length.bytes);
+    crash_disk_move_length(d, &(struct length_moved){.resized = true, .resized_bytes = length_bytes});
     if (d->logging)
-        crash_disk_log_start(d); /* a cut counts as durable, and with it what went before */
+        crash_nested_resized(d);
     d->writes++;
     return 0;
 }
@@ -970,6 +999,7 @@ void crash_disk_destroy(struct crash_disk *d)
     free(d->used_units);
     free(d->log);
     free(d->log_bytes);
+    free(d->log_ops);
     free(d->atoms);
     free(d->providers);
     free(d->by_end);

@@ -27,13 +27,21 @@ struct undo {
     size_t saved; /* bytes: slot in `saved` */
 };
 
+/* What became of the length since the first failure left it: it was set anew or not, and then grew to at least so
+ * much. */
+struct length_moved {
+    bool resized;
+    uint64_t resized_bytes, grown;
+};
+
 /* What is known of the length of a file that follows its data: every end < hi; if need, some end >= lo. */
 struct length_known {
     uint64_t hi, lo;
     bool resolved, need;
     uint32_t choice;   /* lengths of their own: index, or CRASH_OPEN */
-    uint64_t bytes;    /* resolved: as far as known; recovery may have grown the file since */
-    uint64_t compared; /* what offsets were compared with at first */
+    uint64_t compared; /* resolved: as the first failure left it, as far as known */
+    struct length_moved moved;
+    uint64_t bytes; /* now: what comes of these two */
     uint32_t when;
 };
 
@@ -44,14 +52,32 @@ struct provider {
     uint32_t unit, version, atom;
 };
 
+/* What a second failure made of what was written. */
+enum fate {
+    FATE_OPEN,
+    FATE_LOST,
+    FATE_KEPT,
+    FATE_EITHER /* it changed no contents, and may be there or not */
+};
+
 /* One sector that recovery wrote. */
 struct logged {
     uint64_t sector;
     uint32_t op, epoch;
     size_t saved;   /* slot of what it held before, or SIZE_MAX: an open unit */
     uint64_t piece; /* what persists together: the sector, its 4 KiB block, or the operation */
-    bool done;
-    bool lost; /* taken back by the second failure */
+    bool changes;   /* contents other than before, or than nobody knows */
+    uint32_t nth;   /* changes of its piece in its epoch, up to this one */
+    enum fate fate;
+    bool cut_off; /* a later cut shows in what its piece holds */
+};
+
+/* One write or resize of recovery. */
+struct logged_op {
+    uint32_t epoch;
+    uint64_t length; /* of the file after it */
+    bool resizes;
+    bool in; /* a resize: the second failure kept it */
 };
 
 /* A length on offer, and the first crash point at which it can exist. */
@@ -113,8 +139,10 @@ struct crash_disk {
     uint8_t *log_bytes; /* 512 bytes per entry: what it wrote */
     size_t log_bytes_cap;
     bool logging;
-    uint64_t log_length; /* of the file when logging began; UINT64_MAX: not known then */
-    uint32_t log_op, log_epoch;
+    struct logged_op *log_ops;
+    size_t log_op_count, log_op_cap;
+    struct length_moved log_moved; /* when logging began */
+    uint32_t log_epoch;
     uint64_t writes, flushes, allocations;
 };
 
@@ -127,8 +155,19 @@ void crash_disk_save_sector(struct crash_disk *d, uint64_t sector, const uint8_t
 void *crash_disk_grow(struct crash_disk *d, void *array, size_t need, size_t *cap, size_t size);
 /* crash_nested.c: recovery wrote this sector; undo_before: where its steps back begin. */
 void crash_nested_log(struct crash_disk *d, uint64_t sector, size_t undo_before, const uint8_t *bytes);
-/* One write, or a flush, is over. */
-void crash_nested_next(struct crash_disk *d, bool flush);
+/* The same of a cut, of which a second failure asks once for all sectors. */
+void crash_nested_log_cut(struct crash_disk *d, uint64_t sector, size_t undo_before, const uint8_t *bytes);
+/* The longest that the file may be if the power fails now: a cut takes away all up to there. */
+uint64_t crash_nested_reach(const struct crash_disk *d);
+/* One write is over; a resize; a flush. */
+void crash_nested_wrote(struct crash_disk *d);
+void crash_nested_resized(struct crash_disk *d);
+void crash_nested_flushed(struct crash_disk *d);
+/* The file's length, moved so from where the first failure left it; and makes it that. */
+uint64_t crash_disk_length_after(const struct crash_disk *d, const struct length_moved *moved);
+void crash_disk_move_length(struct crash_disk *d, const struct length_moved *moved);
+/* A sector is about to be overwritten, wholly or not: its bytes, kept for the way back. */
+uint8_t *crash_disk_sector_for_write(struct crash_disk *d, uint64_t sector, bool whole);
 
 static inline uint32_t crash_disk_unit_at(const struct crash_disk *d, uint64_t sector)
 {

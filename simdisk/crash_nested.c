@@ -1,24 +1,31 @@
 /* crash_nested.c: the power fails again while recovery is writing; see crash_disk.h.
  *
  * The crashed disk can take back what recovery wrote, sector by sector, because it keeps what each sector held before. A
- * second power failure is just that: some of it is taken back. What an open unit held before stays open.
+ * second power failure takes back all of the epoch it happens in and of those after it, asks what of that epoch persisted,
+ * and plays just that once more, in order. What an open unit held before is open again.
+ *
+ * What is asked for is a *piece*: a sector, a block of 4 KiB or a whole operation. Of a piece the first `kept` changes
+ * persisted. A cut of the file is asked for by itself, before the pieces: where it persisted, no piece beyond it is older,
+ * and where it did not, none is as the cut left it.
  */
+#include <assert.h>
 #include <string.h>
 
 #include "simdisk/crash_disk_internal.h"
 
+/* --- remembering --------------------------------------------------------------------------------------------------- */
+
 void crash_disk_log_start(struct crash_disk *d)
 {
+    crash_disk_log_stop(d);
     d->logging = true;
-    d->log_count = 0;
-    d->log_op = d->log_epoch = 0;
-    d->log_length = d->length.resolved ? d->length.bytes : UINT64_MAX;
+    d->log_moved = d->length.moved;
 }
 
 void crash_disk_log_stop(struct crash_disk *d)
 {
     d->logging = false;
-    d->log_count = 0;
+    d->log_count = d->log_op_count = 0;
     d->log_epoch = 0;
 }
 
@@ -32,7 +39,7 @@ static uint64_t piece_of(const struct crash_disk *d, uint64_t sector)
     case SIM_ATOM_WRITE:
         break;
     }
-    return d->log_op;
+    return d->log_op_count;
 }
 
 void crash_nested_log(struct crash_disk *d, uint64_t sector, size_t undo_before, const uint8_t *bytes)
@@ -40,27 +47,73 @@ void crash_nested_log(struct crash_disk *d, uint64_t sector, size_t undo_before,
     const struct undo *u = &d->undo[undo_before];
     while (u->kind != UNDO_BYTES && u->kind != UNDO_OVER)
         u++; /* a unit was decided first */
+    bool open = u->kind == UNDO_OVER;
+    bool changes = open || memcmp(d->saved + u->saved * BLK_SECTOR_BYTES, bytes, BLK_SECTOR_BYTES) != 0;
     d->log = crash_disk_grow(d, d->log, d->log_count + 1, &d->log_cap, sizeof(*d->log));
     d->log_bytes = crash_disk_grow(d, d->log_bytes, d->log_count + 1, &d->log_bytes_cap, BLK_SECTOR_BYTES);
     memcpy(d->log_bytes + d->log_count * BLK_SECTOR_BYTES, bytes, BLK_SECTOR_BYTES);
     d->log[d->log_count++] = (struct logged){.sector = sector,
-                                             .op = d->log_op,
+                                             .op = (uint32_t)d->log_op_count,
                                              .epoch = d->log_epoch,
-                                             .saved = u->kind == UNDO_BYTES ? u->saved : SIZE_MAX,
-                                             .piece = piece_of(d, sector)};
+                                             .saved = open ? SIZE_MAX : u->saved,
+                                             .piece = piece_of(d, sector),
+                                             .changes = changes};
+}
+
+/* Is there anything of the sector that the cut takes away, whatever else of this epoch persisted? Then it counts as a change
+ * also where the sector is zeros already: what made it so may be lost. */
+void crash_nested_log_cut(struct crash_disk *d, uint64_t sector, size_t undo_before, const uint8_t *bytes)
+{
+    bool written = false;
+    for (size_t i = d->log_count; i-- > 0 && d->log[i].epoch == d->log_epoch && !written;)
+        written = d->log[i].sector == sector;
+    crash_nested_log(d, sector, undo_before, bytes);
+    struct logged *l = &d->log[d->log_count - 1];
+    l->changes |= written;
+    if (!l->changes)
+        d->log_count--;
+}
+
+uint64_t crash_nested_reach(const struct crash_disk *d)
+{
+    uint64_t before = crash_disk_length_after(d, &d->log_moved), reach = d->length.bytes;
+    for (size_t i = 0; i < d->log_op_count; i++) {
+        if (d->log_ops[i].epoch < d->log_epoch)
+            before = d->log_ops[i].length;
+        else if (d->log_ops[i].length > reach)
+            reach = d->log_ops[i].length;
+    }
+    return before > reach ? before : reach;
+}
+
+static void end_op(struct crash_disk *d, const struct logged_op *op)
+{
+    enum sim_cache cache = d->space->model->cache;
+    d->log_ops = crash_disk_grow(d, d->log_ops, d->log_op_count + 1, &d->log_op_cap, sizeof(*d->log_ops));
+    d->log_ops[d->log_op_count] = *op;
+    d->log_ops[d->log_op_count++].epoch = d->log_epoch;
+    if (cache == SIM_CACHE_ORDERED || cache == SIM_CACHE_WRITE_THROUGH)
+        d->log_epoch++;
+}
+
+void crash_nested_wrote(struct crash_disk *d)
+{
+    end_op(d, &(struct logged_op){.length = d->length.bytes});
+}
+
+void crash_nested_resized(struct crash_disk *d)
+{
+    end_op(d, &(struct logged_op){.length = d->length.bytes, .resizes = true});
 }
 
 static bool epoch_has_writes(const struct crash_disk *d)
 {
-    return d->log_count && d->log[d->log_count - 1].epoch == d->log_epoch;
+    return d->log_op_count && d->log_ops[d->log_op_count - 1].epoch == d->log_epoch;
 }
 
-void crash_nested_next(struct crash_disk *d, bool flush)
+void crash_nested_flushed(struct crash_disk *d)
 {
-    enum sim_cache cache = d->space->model->cache;
-    bool each_write = cache == SIM_CACHE_ORDERED || cache == SIM_CACHE_WRITE_THROUGH;
-    d->log_op++;
-    if ((flush ? cache != SIM_CACHE_LYING : each_write) && epoch_has_writes(d))
+    if (d->space->model->cache != SIM_CACHE_LYING && epoch_has_writes(d))
         d->log_epoch++;
 }
 
@@ -73,6 +126,8 @@ uint32_t crash_disk_log_closed(const struct crash_disk *d)
 {
     return d->log_epoch;
 }
+
+/* --- back and forth ------------------------------------------------------------------------------------------------ */
 
 /* The sector is again what it was before this entry was written. */
 static void take_back(struct crash_disk *d, const struct logged *l)
@@ -88,45 +143,155 @@ static void take_back(struct crash_disk *d, const struct logged *l)
     d->over[unit] = false;
 }
 
-static bool changed(const struct crash_disk *d, size_t entry)
+static void play_again(struct crash_disk *d, size_t entry)
 {
-    const struct logged *l = &d->log[entry];
-    return l->saved == SIZE_MAX || memcmp(d->saved + l->saved * BLK_SECTOR_BYTES,
-                                          d->log_bytes + entry * BLK_SECTOR_BYTES, BLK_SECTOR_BYTES) != 0;
+    uint8_t *bytes = crash_disk_sector_for_write(d, d->log[entry].sector, true);
+    memcpy(bytes, d->log_bytes + entry * BLK_SECTOR_BYTES, BLK_SECTOR_BYTES);
 }
 
-/* Of this piece, in this epoch: how many operations changed it. */
-static uint32_t changes_of(const struct crash_disk *d, uint64_t piece, uint32_t epoch)
+/* --- what persisted ------------------------------------------------------------------------------------------------ */
+
+struct failure {
+    struct crash_disk *d;
+    size_t first, end;       /* the epoch's entries, */
+    size_t first_op, end_op; /* and operations */
+    uint32_t (*choose)(void *opaque, uint32_t n);
+    void *opaque;
+};
+
+static uint32_t ask(const struct failure *f, uint32_t n)
 {
+    return n > 1 ? f->choose(f->opaque, n) : 0;
+}
+
+static bool whole_writes(const struct failure *f)
+{
+    return f->d->space->model->atom == SIM_ATOM_WRITE;
+}
+
+/* Does anything depend on whether this resize persisted? Where the length persists on its own, only the bytes that it took
+ * away. */
+static bool resize_shows(const struct failure *f, size_t op)
+{
+    if (!f->d->space->lengths)
+        return true;
+    for (size_t i = f->first; i < f->end; i++)
+        if (f->d->log[i].op == op)
+            return true;
+    return false;
+}
+
+static void ask_resizes(const struct failure *f)
+{
+    struct logged_op *ops = f->d->log_ops;
+    for (size_t i = f->first_op; i < f->end_op; i++)
+        ops[i].in = ops[i].resizes && resize_shows(f, i) && ask(f, 2);
+}
+
+/* Whole writes: one that changes nothing, over nothing that this epoch wrote, is the same there or not. */
+static bool write_shows(const struct failure *f, size_t op)
+{
+    const struct logged *log = f->d->log;
+    for (size_t i = f->first; i < f->end; i++) {
+        if (log[i].op != op)
+            continue;
+        if (log[i].changes)
+            return true;
+        for (size_t k = f->first; k < i; k++)
+            if (log[k].sector == log[i].sector)
+                return true;
+    }
+    return false;
+}
+
+static void ask_whole_writes(const struct failure *f)
+{
+    for (size_t op = f->first_op; op < f->end_op; op++) {
+        bool resizes = f->d->log_ops[op].resizes, shows = resizes || write_shows(f, op);
+        bool in = resizes ? f->d->log_ops[op].in : shows && ask(f, 2);
+        for (size_t i = f->first; i < f->end; i++)
+            if (f->d->log[i].op == op)
+                f->d->log[i].fate = !shows ? FATE_EITHER : in ? FATE_KEPT : FATE_LOST;
+    }
+}
+
+/* The piece that begins with this entry: numbers its entries by the changes of the piece up to them, and marks them asked
+ * for. Returns how many there are. */
+static uint32_t number_changes(const struct failure *f, size_t entry)
+{
+    struct logged *log = f->d->log;
     uint32_t n = 0, last = UINT32_MAX;
-    for (size_t i = 0; i < d->log_count; i++)
-        if (d->log[i].epoch == epoch && d->log[i].piece == piece && d->log[i].op != last && changed(d, i)) {
+    for (size_t i = entry; i < f->end; i++) {
+        if (log[i].piece != log[entry].piece)
+            continue;
+        if (log[i].changes && log[i].op != last) {
             n++;
-            last = d->log[i].op;
+            last = log[i].op;
         }
+        log[i].nth = n;
+        log[i].fate = FATE_LOST;
+    }
     return n;
 }
 
-/* Marks the entries of the piece done, and takes back those beyond its first `kept` changes, latest first. */
-static void settle_piece(struct crash_disk *d, uint64_t piece, uint32_t epoch, uint32_t changes, uint32_t kept)
+/* May just the piece's first `kept` changes have persisted, as far as the cuts say? */
+static bool may_keep(const struct failure *f, size_t entry, uint32_t kept)
 {
-    uint32_t n = changes, last = UINT32_MAX;
-    for (size_t i = d->log_count; i-- > 0;) {
-        struct logged *l = &d->log[i];
-        if (l->epoch != epoch || l->piece != piece)
+    const struct logged *log = f->d->log;
+    for (size_t i = entry; i < f->end; i++) {
+        const struct logged_op *op = &f->d->log_ops[log[i].op];
+        if (log[i].piece != log[entry].piece || !log[i].changes || !op->resizes)
             continue;
-        l->done = true;
-        if (!changed(d, i))
-            continue;
-        if (l->op != last) {
-            if (n == kept)
-                return;
-            n--;
-            last = l->op;
-        }
-        l->lost = true;
-        take_back(d, l);
+        if (op->in ? log[i].nth > kept : log[i].nth == kept)
+            return false;
     }
+    return true;
+}
+
+static uint32_t ask_kept(const struct failure *f, size_t entry, uint32_t changes)
+{
+    uint32_t n = 0, kept = 0;
+    for (uint32_t k = 0; k <= changes; k++)
+        n += may_keep(f, entry, k);
+    assert(n && "the cuts left a piece nothing it could be");
+    for (uint32_t pick = ask(f, n);; kept++)
+        if (may_keep(f, entry, kept) && !pick--)
+            return kept;
+}
+
+/* Contents that have seen a cut go no further than it, be the file itself cut or not. */
+static void end_at_cut(const struct failure *f, size_t cut)
+{
+    struct logged *log = f->d->log;
+    if (!f->d->log_ops[log[cut].op].resizes)
+        return;
+    for (size_t i = f->first; i < cut; i++)
+        log[i].cut_off |= log[i].sector == log[cut].sector;
+}
+
+static void ask_piece(const struct failure *f, size_t entry)
+{
+    struct logged *log = f->d->log;
+    uint32_t changes = number_changes(f, entry);
+    uint32_t kept = ask_kept(f, entry, changes);
+    for (size_t i = entry; i < f->end; i++)
+        if (log[i].piece == log[entry].piece && log[i].nth <= kept) {
+            log[i].fate = kept ? FATE_KEPT : FATE_EITHER;
+            end_at_cut(f, i);
+        }
+}
+
+static void ask_pieces(const struct failure *f)
+{
+    for (size_t i = f->first; i < f->end; i++)
+        f->d->log[i].fate = FATE_OPEN;
+    if (whole_writes(f)) {
+        ask_whole_writes(f);
+        return;
+    }
+    for (size_t i = f->first; i < f->end; i++)
+        if (f->d->log[i].fate == FATE_OPEN)
+            ask_piece(f, i);
 }
 
 /* --- the file's length --------------------------------------------------------------------------------------------- */
@@ -136,94 +301,134 @@ static uint64_t end_of(const struct logged *l)
     return (l->sector + 1) * BLK_SECTOR_BYTES;
 }
 
-static void set_length(struct crash_disk *d, uint64_t bytes)
+static void grow_to(struct length_moved *m, uint64_t bytes)
 {
-    crash_disk_save_length(d);
-    d->length.bytes = bytes;
+    if (bytes > m->grown)
+        m->grown = bytes;
 }
 
-/* How long the file is at least: as long as before, and as what is known to be kept. Sectors whose contents did not change
- * were not asked about; those of this epoch, beyond that length, may be there or not. */
-static uint64_t known_length(const struct crash_disk *d, uint32_t epoch, uint64_t before, bool own)
+/* Where the file ends, as far as it is known what persisted: all before the epoch, and of it what was asked for. */
+static struct length_moved known_length(const struct failure *f)
 {
-    uint64_t length = before;
-    for (size_t i = 0; i < d->log_count; i++) {
-        const struct logged *l = &d->log[i];
-        bool kept = l->epoch < epoch || (!own && l->epoch == epoch && !l->lost && changed(d, i));
-        if (kept && end_of(l) > length)
-            length = end_of(l);
+    const struct crash_disk *d = f->d;
+    struct length_moved m = d->log_moved;
+    size_t entry = 0;
+    for (size_t op = 0; op < f->end_op; op++) {
+        bool durable = op < f->first_op;
+        if (d->log_ops[op].resizes && (durable || d->log_ops[op].in))
+            m = (struct length_moved){.resized = true, .resized_bytes = d->log_ops[op].length};
+        for (; entry < f->end && d->log[entry].op == op; entry++)
+            if (!d->log_ops[op].resizes && (durable || (d->log[entry].fate == FATE_KEPT && !d->log[entry].cut_off)))
+                grow_to(&m, end_of(&d->log[entry]));
     }
-    return length;
+    return m;
 }
 
-/* The next length above `above` that this epoch may have given the file: in steps of 4 KiB where only the reach of
- * unchanged sectors is at stake, exactly where the length persists on its own. 0: none. */
-static uint64_t next_length(const struct crash_disk *d, uint32_t epoch, uint64_t above, bool own)
+/* How far the entry reaches if it persisted: what a later cut took away, it does not provide. */
+static uint64_t reach_of(const struct failure *f, const struct logged *l)
+{
+    uint64_t end = f->d->log_ops[l->op].resizes ? 0 : end_of(l);
+    for (size_t op = l->op + 1; op < f->end_op; op++)
+        if (f->d->log_ops[op].resizes && f->d->log_ops[op].in && f->d->log_ops[op].length < end)
+            end = f->d->log_ops[op].length;
+    return end;
+}
+
+/* The next length above `above` that this epoch may have given the file, in steps of 4 KiB: what was not asked for, since
+ * it changed no contents, may be there or not. 0: none. */
+static uint64_t next_length(const struct failure *f, uint64_t above)
 {
     uint64_t next = 0;
-    for (size_t i = 0; i < d->log_count; i++) {
-        const struct logged *l = &d->log[i];
-        if (l->epoch != epoch || (!own && changed(d, i)) || end_of(l) <= above)
-            continue;
-        bool last_of_op = i + 1 == d->log_count || d->log[i + 1].op != l->op;
-        if (own ? !last_of_op : end_of(l) / SIM_PAGE_BYTES == above / SIM_PAGE_BYTES)
-            continue;
-        if (!next || end_of(l) < next)
-            next = end_of(l);
+    for (size_t i = f->first; i < f->end; i++) {
+        uint64_t end = f->d->log[i].fate == FATE_EITHER ? reach_of(f, &f->d->log[i]) : 0;
+        if (end > above && end / SIM_PAGE_BYTES != above / SIM_PAGE_BYTES && (!next || end < next))
+            next = end;
+    }
+    return next;
+}
+
+static void settle_length(const struct failure *f)
+{
+    struct length_moved m = known_length(f);
+    uint64_t known = crash_disk_length_after(f->d, &m), length = known;
+    uint32_t n = 1;
+    for (uint64_t at = length; (at = next_length(f, at)); n++)
+        ;
+    for (uint32_t pick = ask(f, n); pick; pick--)
+        length = next_length(f, length);
+    if (length > known)
+        grow_to(&m, length);
+    crash_disk_move_length(f->d, &m);
+}
+
+/* A length of its own: that before the epoch, or one that it had since. The next such length above `above` (or the lowest, where
+ * that is UINT64_MAX), but for the first one; UINT64_MAX: none. */
+static uint64_t next_own_length(const struct failure *f, uint64_t above, uint64_t before)
+{
+    uint64_t next = UINT64_MAX;
+    for (size_t op = f->first_op; op < f->end_op; op++) {
+        uint64_t length = f->d->log_ops[op].length;
+        if (length != before && (above == UINT64_MAX || length > above) && length < next)
+            next = length;
     }
     return next;
 }
 
 static void hide_beyond(struct crash_disk *d, uint64_t length)
 {
-    for (size_t i = 0; i < d->log_count; i++) {
-        const struct logged *l = &d->log[i];
-        if (end_of(l) <= length)
-            continue;
-        uint8_t *bytes = d->pages[l->sector / SIM_PAGE_SECTORS].own + (l->sector % SIM_PAGE_SECTORS) * BLK_SECTOR_BYTES;
-        crash_disk_save_sector(d, l->sector, bytes);
-        memset(bytes, 0, BLK_SECTOR_BYTES);
-    }
+    for (size_t i = 0; i < d->log_count; i++)
+        if (end_of(&d->log[i]) > length)
+            memset(crash_disk_sector_for_write(d, d->log[i].sector, true), 0, BLK_SECTOR_BYTES);
 }
 
-static void settle_length(struct crash_disk *d, uint32_t epoch, uint32_t (*choose)(void *opaque, uint32_t n),
-                          void *opaque)
+static void settle_own_length(const struct failure *f)
 {
-    if (d->space->history->fixed_size || !d->length.resolved)
-        return;
-    bool own = d->space->model->length == SIM_LENGTH_OWN;
-    uint64_t before = d->log_length == UINT64_MAX ? d->length.compared : d->log_length;
-    uint64_t length = known_length(d, epoch, before, own);
+    struct crash_disk *d = f->d;
+    uint64_t before = f->first_op ? d->log_ops[f->first_op - 1].length : crash_disk_length_after(d, &d->log_moved);
+    uint64_t length = before, next = UINT64_MAX;
     uint32_t n = 1;
-    for (uint64_t at = length; (at = next_length(d, epoch, at, own)); n++)
+    for (; (next = next_own_length(f, next, before)) != UINT64_MAX; n++)
         ;
-    for (uint32_t pick = n > 1 ? choose(opaque, n) : 0; pick; pick--)
-        length = next_length(d, epoch, length, own);
-    if (own)
-        hide_beyond(d, length);
-    if (length != d->length.bytes)
-        set_length(d, length);
+    next = UINT64_MAX;
+    for (uint32_t pick = ask(f, n); pick; pick--)
+        length = next = next_own_length(f, next, before);
+    hide_beyond(d, length);
+    crash_disk_move_length(d, &(struct length_moved){.resized = true, .resized_bytes = length});
+}
+
+/* ------------------------------------------------------------------------------------------------------------------- */
+
+static void find_epoch(struct failure *f, uint32_t epoch)
+{
+    const struct crash_disk *d = f->d;
+    while (f->first < d->log_count && d->log[f->first].epoch < epoch)
+        f->first++;
+    for (f->end = f->first; f->end < d->log_count && d->log[f->end].epoch == epoch;)
+        f->end++;
+    while (f->first_op < d->log_op_count && d->log_ops[f->first_op].epoch < epoch)
+        f->first_op++;
+    for (f->end_op = f->first_op; f->end_op < d->log_op_count && d->log_ops[f->end_op].epoch == epoch;)
+        f->end_op++;
 }
 
 void crash_disk_fail_again(struct crash_disk *d, uint32_t epoch, uint32_t (*choose)(void *opaque, uint32_t n),
                            void *opaque)
 {
+    struct failure f = {.d = d, .choose = choose, .opaque = opaque};
     d->logging = false;
-    for (size_t i = d->log_count; i-- > 0 && d->log[i].epoch > epoch;)
+    find_epoch(&f, epoch);
+    for (size_t i = d->log_count; i-- > f.first;)
         take_back(d, &d->log[i]);
-    for (size_t i = 0; i < d->log_count; i++)
-        d->log[i].done = d->log[i].lost = d->log[i].epoch > epoch;
-    for (size_t i = 0; i < d->log_count && d->log[i].epoch < epoch; i++)
-        d->log[i].done = true;
-    for (size_t i = 0; i < d->log_count; i++) {
-        if (d->log[i].done)
-            continue;
-        uint64_t piece = d->log[i].piece;
-        uint32_t changes = changes_of(d, piece, epoch);
-        settle_piece(d, piece, epoch, changes, changes ? choose(opaque, changes + 1) : 0);
-        for (size_t k = i; k < d->log_count; k++)
-            d->log[k].done |= d->log[k].epoch == epoch && d->log[k].piece == piece;
+    ask_resizes(&f);
+    ask_pieces(&f);
+    for (size_t i = f.first; i < f.end; i++)
+        if (d->log[i].fate == FATE_KEPT)
+            play_again(d, i);
+    if (!d->space->history->fixed_size && d->length.resolved) {
+        if (d->space->lengths)
+            settle_own_length(&f);
+        else
+            settle_length(&f);
     }
-    settle_length(d, epoch, choose, opaque);
     crash_disk_log_stop(d);
 }

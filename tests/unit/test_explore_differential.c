@@ -175,7 +175,8 @@ static char *random_scenario(uint64_t *rng)
         }
     }
     if (!below(rng, 8)) { /* a later life, perhaps with its own power failure */
-        fprintf(out, "crash\nwrite %" PRIu64 " 1K\n", random_place(rng, two_tables) & ~UINT64_C(1023));
+        fprintf(out, "crash\n%s", below(rng, 4) ? "" : "open rw as=v2\n");
+        fprintf(out, "write %" PRIu64 " 1K\n", random_place(rng, two_tables) & ~UINT64_C(1023));
         if (below(rng, 2))
             fprintf(out, "flush\n");
         if (below(rng, 3))
@@ -311,8 +312,11 @@ static bool set_up(uint64_t seed, struct setting *s, char **text)
     s->design = random_design(&rng);
     s->model = &sim_disk_models[below(&rng, sim_disk_model_count)];
     /* Where every sector chooses, one later failure alone has thousands of outcomes, and enumeration takes for ever. */
-    if (strstr(*text, "crash\n") && s->model->atom == SIM_ATOM_512)
+    bool lives = strstr(*text, "crash\n");
+    if (lives && s->model->atom == SIM_ATOM_512)
         s->model = sim_disk_model_find(seed % 2 ? "atom-4k" : "atomic-writes");
+    if (lives && below(&rng, 2))
+        s->design.tail = QED_TAIL_TRUNCATE; /* a later life cuts the file, and that is pending too */
     if (scenario_parse("random.scn", *text, strlen(*text), &s->scenario, &err)) {
         fprintf(stderr, "%s\n", err.text);
         return false;

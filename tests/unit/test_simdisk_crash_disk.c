@@ -232,6 +232,33 @@ static void test_tail_of_a_rounded_length(void **state)
     end(&f);
 }
 
+/* Asked for in round numbers, then the file grew: asked for exactly, it is what it grew to, not what was left. */
+static void test_growth_outlasts_a_finer_question(void **state)
+{
+    struct history *h = tiny_history(4, false);
+    struct fixture f;
+
+    (void)state;
+    tiny_write_done(h, 6, "X");
+    begin(&f, h, "ssd", "1");
+    assert_int_equal(tiny_length(f.disk, 8), 0);
+    assert_int_equal(write_sectors(f.disk, 8, "YZ"), 0);
+    assert_int_equal(tiny_length(f.disk, 8), 8);
+    assert_int_equal(tiny_length(f.disk, 0), 10);
+    reads(&f, 8, "YZ.");
+    crash_disk_rewind(f.disk, 0);
+    asked(&f, "l2");
+    f.script.answers = "1";
+    assert_int_equal(tiny_length(f.disk, 8), 0);
+    assert_int_equal(write_sectors(f.disk, 5, "Y"), 0);
+    assert_int_equal(tiny_length(f.disk, 0), 7); /* X is longer than Y */
+    crash_disk_rewind(f.disk, 0);
+    assert_int_equal(tiny_length(f.disk, 8), 0);
+    assert_int_equal(write_sectors(f.disk, 5, "Y"), 0);
+    assert_int_equal(tiny_length(f.disk, 0), 6);
+    end(&f);
+}
+
 static void test_own_length_hides(void **state)
 {
     struct history *h = tiny_history(2, false);
@@ -477,6 +504,7 @@ int main(void)
         cmocka_unit_test(test_length_no_finer_than_asked),
         cmocka_unit_test(test_witness),
         cmocka_unit_test(test_tail_of_a_rounded_length),
+        cmocka_unit_test(test_growth_outlasts_a_finer_question),
         cmocka_unit_test(test_own_length_hides),
         cmocka_unit_test(test_own_length_cut),
         cmocka_unit_test(test_fixed_size),
