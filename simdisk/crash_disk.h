@@ -89,8 +89,8 @@ void crash_disk_settle(struct crash_disk *d);
  * by epoch (an epoch ends with a flush; on a disk whose cache keeps order, or that writes through, with every write).
  * crash_disk_fail_again then makes the disk what a power failure in one of these epochs leaves: later epochs are lost,
  * earlier ones durable, and of that epoch each atomic unit (each write, where writes are atomic) holds one of its
- * versions, asked for at once: choose(opaque, n) names how many of its changes survived, below n. A cut of the file
- * counts as durable. */
+ * versions, asked for at once: choose(opaque, n) picks one of n, the fewest changes first. A cut of the file, which persists
+ * whole or not, is asked for before them, a length that is still open after. */
 void crash_disk_log_start(struct crash_disk *d);
 void crash_disk_log_stop(struct crash_disk *d);
 /* Epochs in which something was written; and how many of them are over. */
