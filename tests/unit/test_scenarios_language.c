@@ -316,7 +316,7 @@ static void test_numbers(void **state)
                  "t.scn:2:28: 'x' is no count; expected after=N, the I/Os to let pass first");
     expect_error("image size=1M cluster=4K tail=4K\n", "t.scn:1:1: a tail is part of a cluster; expected less than 4K");
     expect_error("image size=1M tail=100\n",
-                 "t.scn:1:15: tail size 100 is not valid; expected a multiple of 512, not 0");
+                 "t.scn:1:20: tail size 100 is not valid; expected a multiple of 512, not 0");
     expect_error("image size=1M tail=1K tail=1K\n", "t.scn:1:23: tail= is given twice; expected it once");
     expect_error("image size=1M cluster=5000\n",
                  "t.scn:1:23: cluster size 5000 is not valid; expected a power of two from 4K to 64M");
