@@ -45,7 +45,7 @@ DEPS_PAGE := chromium nodejs gnuplot-nox fonts-dejavu-core
 DEPS_BENCH := qemu-utils gnuplot-nox
 DEPS_SLURM := slurmctld slurmd slurm-client sqlite3
 
-.PHONY: help all tests deps deps-build deps-lint matrix test run-tests lint lint-includes lint-format lint-tidy \
+.PHONY: search flushes help all tests deps deps-build deps-lint matrix test run-tests lint lint-includes lint-format lint-tidy \
         lint-cppcheck format coverage asan test-compilers test-slurm test-kill bench install man clean test-page FORCE
 
 help: ## this list
