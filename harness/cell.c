@@ -12,6 +12,7 @@
 #include "harness/id.h"
 #include "harness/schedules.h"
 #include "harness/space_digest.h"
+#include "harness/timeline.h"
 #include "simdisk/crash_sample.h"
 #include "simdisk/crash_seen.h"
 #include "simdisk/xalloc.h"
@@ -410,8 +411,8 @@ static void fill_finding(const struct cell *c, const struct finding *f, struct f
                                   .timeline = &f->timeline};
 }
 
-static void fill_live(const struct cell *c, const struct run_live_finding *l, uint64_t run, struct finding_texts *t,
-                      struct store_finding *out)
+static void fill_live(const struct cell *c, const struct run_live_finding *l, uint64_t run,
+                      const struct timeline *timeline, struct finding_texts *t, struct store_finding *out)
 {
     t->id = id_of(c, run, false, 0, "");
     snprintf(t->why, sizeof(t->why), "Without any crash: %s.", l->why);
@@ -426,7 +427,8 @@ static void fill_live(const struct cell *c, const struct run_live_finding *l, ui
                                   .because = "No power failure is needed to see it.",
                                   .missing_order = "",
                                   .story = "",
-                                  .states = 1};
+                                  .states = 1,
+                                  .timeline = timeline};
 }
 
 /* At least the classes named. */
@@ -463,6 +465,8 @@ struct cell_rows {
     struct store_finding *findings;
     struct finding_texts *texts;
     size_t count;
+    struct timeline *live; /* of what a live guest found in the one recording; NULL where there are several */
+    size_t live_count;
 };
 
 static void fill_rows(struct cell *c, struct cell_rows *rows)
@@ -473,12 +477,19 @@ static void fill_rows(struct cell *c, struct cell_rows *rows)
     rows->count = c->findings.count + live;
     rows->findings = xcalloc(rows->count, sizeof(*rows->findings));
     rows->texts = xcalloc(rows->count, sizeof(*rows->texts));
+    rows->live_count = all_live ? 0 : live;
+    rows->live = xcalloc(rows->live_count, sizeof(*rows->live));
     for (size_t i = 0; i < c->findings.count; i++)
         fill_finding(c, &c->findings.items[i], &rows->texts[i], &rows->findings[i]);
     for (size_t i = 0; i < live; i++) {
         size_t at = c->findings.count + i;
-        fill_live(c, all_live ? &all_live[i].finding : &c->recording.live[i], all_live ? all_live[i].run : 0,
-                  &rows->texts[at], &rows->findings[at]);
+        if (all_live) {
+            fill_live(c, &all_live[i].finding, all_live[i].run, &all_live[i].timeline, &rows->texts[at],
+                      &rows->findings[at]);
+            continue;
+        }
+        timeline_make_live(&c->recording.live[i], &c->recording, c->disk_model, &rows->live[i]);
+        fill_live(c, &c->recording.live[i], 0, &rows->live[i], &rows->texts[at], &rows->findings[at]);
     }
 }
 
@@ -486,6 +497,9 @@ static void free_rows(struct cell_rows *rows)
 {
     for (size_t i = 0; i < rows->count; i++)
         free(rows->texts[i].id);
+    for (size_t i = 0; i < rows->live_count; i++)
+        timeline_free(&rows->live[i]);
+    free(rows->live);
     free(rows->findings);
     free(rows->texts);
 }
@@ -655,7 +669,7 @@ static int explore_all(struct cell *c, struct scn_error *err)
         c->findings.run = schedules_run(c->all);
         ret = cell_record(c, err);
         if (!ret)
-            ret = schedules_begin(c->all, &c->recording, err);
+            ret = schedules_begin(c->all, &c->recording, c->disk_model, err);
         if (!ret) {
             may_go_on(c);
             explore(c);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "harness/space_digest.h"
+#include "harness/timeline.h"
 #include "simdisk/xalloc.h"
 
 struct kept_script {
@@ -41,6 +42,8 @@ void schedules_destroy(struct schedules *s)
     for (size_t i = 0; i < s->run_count; i++)
         free(s->scripts[i].choices);
     free(s->scripts);
+    for (size_t i = 0; i < s->live_count; i++)
+        timeline_free(&s->live[i].timeline);
     free(s->live);
     digest_set_free(&s->spaces);
     digest_set_free(&s->runs);
@@ -86,17 +89,20 @@ static bool is_known(const struct schedules *s, const struct run_live_finding *f
     return false;
 }
 
-static void take_live(struct schedules *s, const struct recording *r)
+static void take_live(struct schedules *s, const struct recording *r, const struct sim_disk_model *model)
 {
     for (size_t i = 0; i < r->live_count; i++) {
         if (is_known(s, &r->live[i]))
             continue;
         s->live = xgrow(s->live, s->live_count, &s->live_cap, sizeof(*s->live));
-        s->live[s->live_count++] = (struct schedules_live){.finding = r->live[i], .run = schedules_run(s)};
+        struct schedules_live *l = &s->live[s->live_count++];
+        *l = (struct schedules_live){.finding = r->live[i], .run = schedules_run(s)};
+        timeline_make_live(&l->finding, r, model, &l->timeline);
     }
 }
 
-int schedules_begin(struct schedules *s, const struct recording *r, struct scn_error *err)
+int schedules_begin(struct schedules *s, const struct recording *r, const struct sim_disk_model *model,
+                    struct scn_error *err)
 {
     if (!schedule_walk_ran(s->walk, r->choices, r->alternatives, r->choice_count)) {
         snprintf(err->text, sizeof(err->text),
@@ -107,7 +113,7 @@ int schedules_begin(struct schedules *s, const struct recording *r, struct scn_e
     s->recording = r;
     s->digester = space_digester_create(r);
     s->whole = (struct digest)DIGEST_INIT;
-    take_live(s, r);
+    take_live(s, r, model);
     return 0;
 }
 

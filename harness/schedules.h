@@ -8,6 +8,7 @@
 #ifndef HARNESS_SCHEDULES_H
 #define HARNESS_SCHEDULES_H
 
+#include "reports/store.h"
 #include "scenarios/runner.h"
 #include "simdisk/crash_space.h"
 #include "simdisk/schedule_walk.h"
@@ -22,7 +23,8 @@ void schedules_destroy(struct schedules *s);
 bool schedules_next(struct schedules *s, struct sim_schedule *schedule);
 /* It was recorded; the recording must outlive the questions about its spaces. -ENOTRECOVERABLE with err if it did not
  * follow its script. */
-int schedules_begin(struct schedules *s, const struct recording *recording, struct scn_error *err);
+int schedules_begin(struct schedules *s, const struct recording *recording, const struct sim_disk_model *model,
+                    struct scn_error *err);
 /* Is this space of the run the first of its kind? */
 bool schedules_first(struct schedules *s, const struct crash_space *space);
 /* All spaces of the run have been asked about. */
@@ -36,6 +38,7 @@ struct sim_schedule schedules_of_run(const struct schedules *s, uint64_t run);
 struct schedules_live {
     struct run_live_finding finding;
     uint64_t run;
+    struct timeline timeline; /* the schedules' own */
 };
 const struct schedules_live *schedules_live(const struct schedules *s, size_t *count);
 

@@ -94,14 +94,15 @@ static struct tally tally_op(const struct crash_space *s, const struct crash_sta
 }
 
 /* Had a flush made it durable by then? */
-static bool covered(const struct crash_space *s, const struct hist_op *op, uint32_t when)
+static bool covered(const struct history *h, const struct sim_disk_model *model, const struct hist_op *op,
+                    uint32_t when)
 {
     if (op->done == HIST_NEVER || op->done >= when)
         return false;
-    if (s->model->cache == SIM_CACHE_WRITE_THROUGH)
+    if (model->cache == SIM_CACHE_WRITE_THROUGH)
         return true;
-    for (size_t i = 0; i < s->history->op_count; i++) {
-        const struct hist_op *f = &s->history->ops[i];
+    for (size_t i = 0; i < h->op_count; i++) {
+        const struct hist_op *f = &h->ops[i];
         if (f->kind == HIST_FLUSH && !f->ret && f->submitted > op->done && f->done != HIST_NEVER && f->done < when)
             return true;
     }
@@ -125,7 +126,7 @@ static enum store_fate fate_of_write(const struct finding *f, const struct crash
     if (in_prefix(s, op))
         return STORE_FATE_SURVIVED;
     if (!t->pending)
-        return covered(s, o, f->when) ? STORE_FATE_DURABLE : STORE_FATE_UNCHANGED;
+        return covered(s->history, s->model, o, f->when) ? STORE_FATE_DURABLE : STORE_FATE_UNCHANGED;
     if (t->overwritten == t->pending)
         return STORE_FATE_OVERWRITTEN;
     if (!t->survived)
@@ -142,7 +143,7 @@ static enum store_fate fate_of_length(const struct finding *f, const struct cras
     for (size_t i = 1; i < s->length_count; i++)
         if (s->lengths[i].op == op)
             return f->state.length == i ? STORE_FATE_SURVIVED : STORE_FATE_LOST;
-    return covered(s, o, f->when) ? STORE_FATE_DURABLE : STORE_FATE_UNCHANGED;
+    return covered(s->history, s->model, o, f->when) ? STORE_FATE_DURABLE : STORE_FATE_UNCHANGED;
 }
 
 static bool over(uint32_t end, uint32_t when)
@@ -150,17 +151,23 @@ static bool over(uint32_t end, uint32_t when)
     return end != HIST_NEVER && end < when;
 }
 
+static void place_op(const struct history *h, uint32_t op, uint32_t when, struct store_event *e)
+{
+    const struct hist_op *o = &h->ops[op];
+    history_op_name(h, op, e->name, sizeof(e->name));
+    e->lane = lane_of(o);
+    e->begin = o->submitted;
+    e->ended = over(o->done, when);
+    e->end = o->done;
+    e->offset_bytes = o->kind == HIST_WRITE ? o->offset_bytes : 0;
+    e->length_bytes = o->kind == HIST_FLUSH ? 0 : o->length_bytes;
+}
+
 static void tell_op(const struct finding *f, const struct crash_space *s, uint32_t op, struct store_event *e)
 {
     const struct hist_op *o = &s->history->ops[op];
     struct tally t = {0};
-    history_op_name(s->history, op, e->name, sizeof(e->name));
-    e->lane = lane_of(o);
-    e->begin = o->submitted;
-    e->ended = over(o->done, f->when);
-    e->end = o->done;
-    e->offset_bytes = o->kind == HIST_WRITE ? o->offset_bytes : 0;
-    e->length_bytes = o->kind == HIST_FLUSH ? 0 : o->length_bytes;
+    place_op(s->history, op, f->when, e);
     switch (o->kind) {
     case HIST_WRITE:
         t = tally_op(s, &f->state, op);
@@ -180,14 +187,24 @@ static void tell_op(const struct finding *f, const struct crash_space *s, uint32
     e->order = op == f->lost_op ? STORE_ORDER_LOST : op == f->survivor_op ? STORE_ORDER_SURVIVOR : STORE_ORDER_NONE;
 }
 
-static void tell_request(const struct finding *f, const struct scenario *s, const struct run_guest_op *op,
+static void tell_live_op(const struct history *h, const struct sim_disk_model *model, uint32_t op, uint32_t when,
                          struct store_event *e)
+{
+    const struct hist_op *o = &h->ops[op];
+    place_op(h, op, when, e);
+    e->fate = !e->ended                                               ? STORE_FATE_IN_FLIGHT
+              : o->ret || (!o->reached_disk && o->kind != HIST_FLUSH) ? STORE_FATE_FAILED
+              : o->kind != HIST_FLUSH && covered(h, model, o, when)   ? STORE_FATE_DURABLE
+                                                                      : STORE_FATE_DONE;
+}
+
+static void tell_request(uint32_t when, const struct scenario *s, const struct run_guest_op *op, struct store_event *e)
 {
     const struct scn_stmt *stmt = &s->stmts[op->stmt];
     snprintf(e->name, sizeof(e->name), "%s", stmt->text);
     e->lane = STORE_LANE_GUEST;
     e->begin = op->begin;
-    e->ended = over(op->end, f->when);
+    e->ended = over(op->end, when);
     e->end = op->end;
     e->offset_bytes = stmt->offset;
     e->length_bytes = stmt->length;
@@ -202,20 +219,42 @@ static int by_beginning(const void *a, const void *b)
     return x->lane < y->lane ? -1 : x->lane > y->lane;
 }
 
+/* Room for all, and the guest's part: what began before `when`, and whether it ended before `seen`. */
+static void begin(struct timeline *out, const struct recording *r, uint32_t when, uint32_t seen)
+{
+    out->events = xcalloc(r->history->op_count + r->guest_op_count, sizeof(*out->events));
+    out->count = 0;
+    for (size_t i = 0; i < r->guest_op_count; i++)
+        if (r->guest_ops[i].begin < when)
+            tell_request(seen, r->scenario, &r->guest_ops[i], &out->events[out->count++]);
+}
+
+static void sort(struct timeline *t)
+{
+    if (t->count)
+        qsort(t->events, t->count, sizeof(*t->events), by_beginning);
+}
+
 void timeline_make(const struct finding *f, const struct crash_space *space, const struct recording *recording,
                    struct timeline *out)
 {
     const struct history *h = space->history;
-    out->events = xcalloc(h->op_count + recording->guest_op_count, sizeof(*out->events));
-    out->count = 0;
-    for (size_t i = 0; i < recording->guest_op_count; i++)
-        if (recording->guest_ops[i].begin < f->when)
-            tell_request(f, recording->scenario, &recording->guest_ops[i], &out->events[out->count++]);
+    begin(out, recording, f->when, f->when);
     for (uint32_t op = 0; op < h->op_count; op++)
         if (h->ops[op].submitted < f->when)
             tell_op(f, space, op, &out->events[out->count++]);
-    if (out->count)
-        qsort(out->events, out->count, sizeof(*out->events), by_beginning);
+    sort(out);
+}
+
+void timeline_make_live(const struct run_live_finding *f, const struct recording *recording,
+                        const struct sim_disk_model *model, struct timeline *out)
+{
+    const struct history *h = recording->history;
+    begin(out, recording, f->when, f->when + 1); /* the request that saw it is over */
+    for (uint32_t op = 0; op < h->op_count; op++)
+        if (h->ops[op].submitted < f->when)
+            tell_live_op(h, model, op, f->when, &out->events[out->count++]);
+    sort(out);
 }
 
 void timeline_free(struct timeline *t)

@@ -14,6 +14,9 @@
 /* All that began before f->when; by beginning. Nothing changed on disk by the crash: f->state may be of any minimality. */
 void timeline_make(const struct finding *f, const struct crash_space *space, const struct recording *recording,
                    struct timeline *out);
+/* For what a guest saw without any crash: all that began by then. Nothing was lost; a write is durable, done or in flight. */
+void timeline_make_live(const struct run_live_finding *f, const struct recording *recording,
+                        const struct sim_disk_model *model, struct timeline *out);
 void timeline_free(struct timeline *t);
 
 #endif

@@ -117,9 +117,11 @@ static int explain(struct store *s, FILE *out, const struct render_options *o, s
     fprintf(out, ": %s\n%s\n\n", verdict_class_meaning(verdict_class_parse(render_text(row, CLASS))),
             render_text(row, ID));
     if (t.count) {
-        render_timeline(out, o, &t, (uint32_t)sqlite3_column_int64(row, POINT), render_text(row, MISSING));
+        bool crash = timeline_has_crash(render_text(row, ID));
+        render_timeline(out, o, &t, (uint32_t)sqlite3_column_int64(row, POINT), crash, render_text(row, MISSING));
         fputc('\n', out);
-        ret = print_survivors(out, o, &t, err);
+        if (crash)
+            ret = print_survivors(out, o, &t, err);
     }
     if (*render_text(row, RECOVERY))
         print_prose(out, o, 11, "recovery", render_text(row, RECOVERY));

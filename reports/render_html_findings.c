@@ -15,7 +15,7 @@ static void draw_command(struct page *p, const char *id)
     free(quoted);
 }
 
-static int draw_timeline(struct page *p, int64_t cell, int64_t seq, uint32_t crash_point, const char *missing)
+static int draw_timeline(struct page *p, int64_t cell, int64_t seq, uint32_t end, const char *id, const char *missing)
 {
     struct timeline t;
     if (p->pictures >= MAX_PICTURES) {
@@ -25,8 +25,9 @@ static int draw_timeline(struct page *p, int64_t cell, int64_t seq, uint32_t cra
     int ret = store_read_timeline(p->s, cell, seq, &t, p->err);
     if (ret)
         return ret;
-    svg_timeline(p->out, &t, crash_point, missing, ++p->pictures);
-    if (!t.count && crash_point == 0)
+    bool crash = timeline_has_crash(id);
+    svg_timeline(p->out, &t, end, crash, missing, ++p->pictures);
+    if (!t.count && crash && end == 0)
         fputs("<p class=\"note\">Nothing had been written when the power failed first.</p>\n", p->out);
     free(t.events);
     return 0;
@@ -103,7 +104,7 @@ static int draw_bug(struct page *p, sqlite3_stmt *row, void *opaque)
     fprintf(p->out, "%s</h3>\n", unexpected ? " <span class=\"tag\">unexpected</span>" : "");
     page_text(p, "<p>%s %s</p>\n", render_text(row, BUG_WHY), render_text(row, BUG_BECAUSE));
     int ret = draw_timeline(p, sqlite3_column_int64(row, BUG_CELL), sqlite3_column_int64(row, BUG_SEQ),
-                            (uint32_t)sqlite3_column_int64(row, BUG_POINT), missing);
+                            (uint32_t)sqlite3_column_int64(row, BUG_POINT), render_text(row, BUG_ID), missing);
     if (*render_text(row, BUG_RECOVERY))
         page_text(p, "<p class=\"note\">%s</p>\n", render_text(row, BUG_RECOVERY));
     draw_story(p, render_text(row, BUG_ID), render_text(row, BUG_STORY));
@@ -228,8 +229,9 @@ static int draw_finding(struct page *p, sqlite3_stmt *row, void *opaque)
     fputs("</h3>\n<p>", p->out);
     draw_effect(p, row);
     page_text(p, "</p>\n<p>%s %s</p>\n", render_text(row, WHY), render_text(row, BECAUSE));
-    int ret = draw_timeline(p, sqlite3_column_int64(row, CELL), sqlite3_column_int64(row, SEQ),
-                            (uint32_t)sqlite3_column_int64(row, POINT), render_text(row, MISSING));
+    int ret =
+        draw_timeline(p, sqlite3_column_int64(row, CELL), sqlite3_column_int64(row, SEQ),
+                      (uint32_t)sqlite3_column_int64(row, POINT), render_text(row, ID), render_text(row, MISSING));
     if (*render_text(row, RECOVERY))
         page_text(p, "<p class=\"note\">%s</p>\n", render_text(row, RECOVERY));
     draw_story(p, render_text(row, ID), render_text(row, STORY));

@@ -270,14 +270,14 @@ static void draw_arrow(struct drawing *d, size_t row, const char *missing)
     }
 }
 
-static void draw_crash(struct drawing *d, uint32_t crash_point)
+static void draw_end(struct drawing *d, uint32_t end, bool crash)
 {
     char text[64];
-    snprintf(text, sizeof(text), "@%" PRIu32, crash_point);
+    snprintf(text, sizeof(text), "@%" PRIu32, end);
     go_to(d, MARGIN);
     put(d, text);
     go_to(d, MARGIN + POSITION + 2);
-    snprintf(text, sizeof(text), " the power fails ");
+    snprintf(text, sizeof(text), crash ? " the power fails " : " seen here ");
     for (int i = 0; i < 4; i++)
         put(d, d->g->crash_bar);
     put_colored(d, text, RENDER_RED);
@@ -291,7 +291,8 @@ static void draw_crash(struct drawing *d, uint32_t crash_point)
 /* Nothing that still matters at the crash. */
 static bool settled(const struct row *r)
 {
-    return r->e->fate == STORE_FATE_DURABLE || (r->e->fate == STORE_FATE_DONE && r->e->ended);
+    bool write = r->e->lane != STORE_LANE_GUEST && r->e->lane != STORE_LANE_FLUSH;
+    return r->e->fate == STORE_FATE_DURABLE || (r->e->fate == STORE_FATE_DONE && r->e->ended && !write);
 }
 
 /* How many rows from here on are one line. */
@@ -343,7 +344,7 @@ static void draw_rows(struct drawing *d, const char *missing)
     }
 }
 
-void render_timeline(FILE *out, const struct render_options *o, const struct timeline *t, uint32_t crash_point,
+void render_timeline(FILE *out, const struct render_options *o, const struct timeline *t, uint32_t end, bool crash,
                      const char *missing)
 {
     struct drawing d = {.out = out, .o = o, .g = o->unicode ? &pretty : &ascii};
@@ -352,7 +353,7 @@ void render_timeline(FILE *out, const struct render_options *o, const struct tim
         lay_out(&d);
         draw_titles(&d);
         draw_rows(&d, missing);
-        draw_crash(&d, crash_point);
+        draw_end(&d, end, crash);
     }
     free(d.rows);
 }

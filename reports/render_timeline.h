@@ -12,8 +12,8 @@
 
 #include "reports/render_db.h"
 
-/* crash_point: where the power failed. missing: the missing order in words, or "". */
-void render_timeline(FILE *out, const struct render_options *o, const struct timeline *t, uint32_t crash_point,
+/* end: where the power failed, or, without a crash, where the guest saw it. missing: the missing order in words, or "". */
+void render_timeline(FILE *out, const struct render_options *o, const struct timeline *t, uint32_t end, bool crash,
                      const char *missing);
 
 #endif

@@ -96,7 +96,7 @@ struct store_finding {
     const char *story;               /* several lines for people: lost in words, the smallest state, what survived */
     uint32_t survivors;              /* how many image sectors survived in the witness */
     uint64_t states;                 /* crash states seen with this finding */
-    const struct timeline *timeline; /* NULL: none, as for what needs no crash */
+    const struct timeline *timeline; /* NULL: none, as for a worker that died */
 };
 
 /* The time between two completed flushes: its crash points, how many states it has, how many were explored. */

@@ -26,10 +26,11 @@ struct box {
 struct picture {
     FILE *out;
     const struct timeline *t;
-    uint32_t first, crash; /* positions shown: [first, crash] */
-    double *x;             /* of each position */
-    struct box *boxes;     /* all but flushes, one per event; e NULL: not shown */
-    size_t hidden;         /* events before `first` */
+    uint32_t first, end; /* positions shown: [first, end] */
+    bool crash;          /* what stands at the end; else where the guest saw it */
+    double *x;           /* of each position */
+    struct box *boxes;   /* all but flushes, one per event; e NULL: not shown */
+    size_t hidden;       /* events before `first` */
     unsigned lane_row[STORE_LANE_FLUSH + 1], lane_rows[STORE_LANE_FLUSH + 1]; /* first row; how many */
     unsigned rows;
     unsigned number;
@@ -39,7 +40,7 @@ struct picture {
 
 static uint32_t end_of(const struct picture *p, const struct store_event *e)
 {
-    return e->ended ? e->end : p->crash;
+    return e->ended ? e->end : p->end;
 }
 
 static bool matters(const struct store_event *e)
@@ -49,18 +50,20 @@ static bool matters(const struct store_event *e)
            e->order != STORE_ORDER_NONE;
 }
 
-/* Of a long story only what can still matter is drawn: from the first event on that was not settled at the crash. */
+/* Of a long story only what can still matter is drawn: from the first event on that was not settled at the crash; the
+ * last part, where there was none. */
 static void choose_first(struct picture *p)
 {
-    uint32_t first = p->crash;
+    uint32_t tail = p->crash ? 4 : 32;
+    uint32_t first = p->end;
     for (size_t i = 0; i < p->t->count; i++)
         if (matters(&p->t->events[i]) && p->t->events[i].begin < first)
             first = p->t->events[i].begin;
-    if (p->crash <= 24 || first > p->crash)
+    if (p->end <= 24 || first > p->end)
         first = p->t->count ? p->t->events[0].begin : 0;
     else
-        first = first > 4 ? first - 4 : 0;
-    p->first = first < p->crash ? first : p->crash ? p->crash - 1 : 0;
+        first = first > tail ? first - tail : 0;
+    p->first = first < p->end ? first : p->end ? p->end - 1 : 0;
     for (size_t i = 0; i < p->t->count; i++)
         p->hidden += end_of(p, &p->t->events[i]) <= p->first && p->t->events[i].begin < p->first;
 }
@@ -72,13 +75,13 @@ static bool shown(const struct picture *p, const struct store_event *e)
 
 static uint32_t clip(const struct picture *p, uint32_t at)
 {
-    return at < p->first ? p->first : at > p->crash ? p->crash : at;
+    return at < p->first ? p->first : at > p->end ? p->end : at;
 }
 
 /* Positions far enough apart for every box's words. */
 static void space_out(struct picture *p)
 {
-    uint32_t n = p->crash - p->first;
+    uint32_t n = p->end - p->first;
     double at = LABELS;
     double *gap = calloc(n + 1, sizeof(*gap));
     for (uint32_t i = 0; gap && i < n; i++)
@@ -138,7 +141,7 @@ static double bottom(const struct picture *p)
 
 static void draw_lanes(const struct picture *p)
 {
-    double right = p->x[p->crash - p->first] + 14;
+    double right = p->x[p->end - p->first] + 14;
     for (unsigned lane = 0; lane < STORE_LANE_FLUSH; lane++) {
         if (!p->lane_rows[lane])
             continue;
@@ -227,13 +230,13 @@ static void draw_arrow(const struct picture *p)
     fprintf(p->out, " marker-end=\"url(#tl-head-%u)\"/>", p->number);
 }
 
-static void draw_crash(const struct picture *p)
+static void draw_end(const struct picture *p)
 {
-    double x = p->x[p->crash - p->first];
+    double x = p->x[p->end - p->first];
     fprintf(p->out,
             "<g class=\"tl-crash\"><line x1=\"%.1f\" x2=\"%.1f\" y1=\"%.0f\" y2=\"%.0f\"/>"
-            "<text x=\"%.1f\" y=\"%.0f\" text-anchor=\"end\">@%" PRIu32 " the power fails</text></g>",
-            x, x, TOP - 6, bottom(p) + 2, x + 12, bottom(p) + 15, p->crash);
+            "<text x=\"%.1f\" y=\"%.0f\" text-anchor=\"end\">@%" PRIu32 " %s</text></g>",
+            x, x, TOP - 6, bottom(p) + 2, x + 12, bottom(p) + 15, p->end, p->crash ? "the power fails" : "seen here");
 }
 
 /* The same in words, for who does not see it. */
@@ -261,16 +264,16 @@ static void describe(const struct picture *p, const char *missing)
 
 static void draw(struct picture *p, const char *missing)
 {
-    double width = p->x[p->crash - p->first] + 16;
+    double width = p->x[p->end - p->first] + 16;
     if (width < LABELS + 130)
         width = LABELS + 130; /* the crash's words */
-    fprintf(
-        p->out,
-        "<div class=\"tl-scroll\" tabindex=\"0\" role=\"group\" aria-label=\"Timeline, scrolls sideways\">"
-        "<svg class=\"tl\" role=\"img\" aria-labelledby=\"tl-title-%u\" width=\"%.0f\" height=\"%.0f\" "
-        "viewBox=\"0 0 %.0f %.0f\"><title id=\"tl-title-%u\">What was written until the power failed at crash point "
-        "%" PRIu32 "</title>",
-        p->number, width, bottom(p) + 20, width, bottom(p) + 20, p->number, p->crash);
+    fprintf(p->out,
+            "<div class=\"tl-scroll\" tabindex=\"0\" role=\"group\" aria-label=\"Timeline, scrolls sideways\">"
+            "<svg class=\"tl\" role=\"img\" aria-labelledby=\"tl-title-%u\" width=\"%.0f\" height=\"%.0f\" "
+            "viewBox=\"0 0 %.0f %.0f\"><title id=\"tl-title-%u\">What was written until %s "
+            "%" PRIu32 "</title>",
+            p->number, width, bottom(p) + 20, width, bottom(p) + 20, p->number,
+            p->crash ? "the power failed at crash point" : "the guest saw it, at event", p->end);
     describe(p, missing);
     fprintf(p->out,
             "<defs><marker id=\"tl-head-%u\" viewBox=\"0 0 8 8\" refX=\"6\" refY=\"4\" markerWidth=\"4.5\" "
@@ -284,22 +287,20 @@ static void draw(struct picture *p, const char *missing)
         if (p->boxes[i].e)
             draw_box(p, &p->boxes[i]);
     draw_arrow(p);
-    draw_crash(p);
+    draw_end(p);
     fputs("</svg></div>\n", p->out);
     if (p->hidden)
-        fprintf(
-            p->out,
-            "<p class=\"note\">%zu earlier events are not drawn; all they wrote was durable or changed nothing.</p>\n",
-            p->hidden);
+        fprintf(p->out, "<p class=\"note\">%zu earlier events are not drawn%s.</p>\n", p->hidden,
+                p->crash ? "; all they wrote was durable or changed nothing" : "");
 }
 
-void svg_timeline(FILE *out, const struct timeline *t, uint32_t crash_point, const char *missing, unsigned number)
+void svg_timeline(FILE *out, const struct timeline *t, uint32_t end, bool crash, const char *missing, unsigned number)
 {
-    struct picture p = {.out = out, .t = t, .crash = crash_point, .number = number};
+    struct picture p = {.out = out, .t = t, .end = end, .crash = crash, .number = number};
     if (!t->count)
         return;
     choose_first(&p);
-    p.x = calloc(p.crash - p.first + 1, sizeof(*p.x));
+    p.x = calloc(p.end - p.first + 1, sizeof(*p.x));
     p.boxes = calloc(t->count, sizeof(*p.boxes));
     if (p.x && p.boxes) {
         space_out(&p);

@@ -4,12 +4,13 @@
 #ifndef REPORTS_SVG_TIMELINE_H
 #define REPORTS_SVG_TIMELINE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 
 #include "reports/timeline.h"
 
-/* number: makes the ids inside it this picture's own. */
-void svg_timeline(FILE *out, const struct timeline *t, uint32_t crash_point, const char *missing, unsigned number);
+/* end: where the power failed, or, without a crash, where the guest saw it. number: makes the ids inside it this picture's own. */
+void svg_timeline(FILE *out, const struct timeline *t, uint32_t end, bool crash, const char *missing, unsigned number);
 
 #endif

@@ -99,6 +99,12 @@ int store_read_timeline(struct store *s, int64_t cell, int64_t finding, struct t
     return ret;
 }
 
+bool timeline_has_crash(const char *id)
+{
+    const char *last = strrchr(id, ':');
+    return last && last[1] == '@';
+}
+
 void timeline_fate_text(const struct store_event *e, char *buf, size_t size)
 {
     switch (e->fate) {
@@ -116,7 +122,10 @@ void timeline_fate_text(const struct store_event *e, char *buf, size_t size)
         snprintf(buf, size, "wrote what was there");
         break;
     case STORE_FATE_DONE:
-        snprintf(buf, size, "%s", e->lane == STORE_LANE_GUEST ? "acknowledged" : "done");
+        snprintf(buf, size, "%s",
+                 e->lane == STORE_LANE_GUEST   ? "acknowledged"
+                 : e->lane == STORE_LANE_FLUSH ? "done"
+                                               : "completed, not flushed");
         break;
     case STORE_FATE_SURVIVED:
     case STORE_FATE_LOST:

@@ -561,7 +561,7 @@ static uint64_t run_case(uint64_t seed, struct comparison *sum)
         fail_msg("%s", err.text);
     while (schedules_next(all, &run.schedule)) {
         struct recording r;
-        if (scenario_record(s, &run, &r, &err) || schedules_begin(all, &r, &err))
+        if (scenario_record(s, &run, &r, &err) || schedules_begin(all, &r, model, &err))
             fail_msg("%s", err.text);
         compare_run(&c, all, &r, &design, model);
         schedules_end(all);
