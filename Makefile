@@ -46,7 +46,7 @@ DEPS_BENCH := qemu-utils gnuplot-nox
 DEPS_SLURM := slurmctld slurmd slurm-client sqlite3
 
 .PHONY: search flushes help all tests deps deps-build deps-lint matrix test run-tests lint lint-includes lint-format lint-tidy \
-        lint-cppcheck format coverage asan test-compilers test-slurm test-kill bench install man clean test-page FORCE
+        lint-cppcheck format coverage mutants asan test-compilers test-slurm test-kill bench install man clean test-page FORCE
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z_.-]+:.*## / { printf "  make %-22s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -107,6 +107,11 @@ coverage: ## line coverage of engine/, simdisk/ and oracle/ by the unit tests; f
 	@QEDCRASH_DIFFERENTIAL_CASES=60 QEDCRASH_TEST_HISTORIES=20 $(MAKE) --no-print-directory run-tests SCRIPTS= BUILD=build-cov \
 	    CC=gcc CFLAGS="-O0 -g --coverage" LDFLAGS=--coverage
 	@tests/coverage.sh build-cov 90 engine simdisk oracle
+
+mutants: ## the engine with one ordering weakened at a time: which of them are caught? (MUTANTS="name..."; some 15 minutes)
+	@$(MAKE) --no-print-directory all
+	@BUILD=$(BUILD) tests/mutants/run.sh $(MUTANTS)
+	@$(if $(MUTANTS),,BUILD=$(BUILD) tests/mutants/policy.sh)
 
 asan: ## all tests under AddressSanitizer, UBSan and leak detection
 	@QEDCRASH_DIFFERENTIAL_CASES=60 QEDCRASH_TEST_HISTORIES=20 $(MAKE) --no-print-directory run-tests BUILD=build-asan LDFLAGS="-fsanitize=address,undefined" \
