@@ -33,5 +33,6 @@ int page_ledger(struct page *p);
 int page_bugs(struct page *p);
 int page_cells(struct page *p);
 int page_plots(struct page *p);
+int page_utilisation(struct page *p);
 
 #endif

@@ -227,7 +227,7 @@ int page_matrix(struct page *p)
 
 /* --- the ledger ---------------------------------------------------------------------------------------------------- */
 
-enum claim_column { CLAIM, CLAIM_DESIGN, CLAIM_UNSAFE, CLAIM_CELLS, CLAIM_UNEXPECTED, CLAIM_SCENARIOS };
+enum claim_column { CLAIM, CLAIM_DESIGN, CLAIM_UNSAFE, CLAIM_CELLS, CLAIM_UNEXPECTED, CLAIM_SCENARIOS, CLAIM_SQUARE };
 
 static int take_claim(struct page *p, sqlite3_stmt *row, void *opaque)
 {
@@ -244,12 +244,17 @@ static int take_claim(struct page *p, sqlite3_stmt *row, void *opaque)
     while (column < m->count && strcmp(m->designs[column], render_text(row, CLAIM_DESIGN)) != 0)
         column++;
     fill_row(p, m, column);
-    fprintf(p->out, "<td class=\"%s\"><span>", unexpected ? "bad" : unsafe ? "known" : "safe");
+    fprintf(p->out, "<td class=\"%s\">", unexpected ? "bad" : unsafe ? "known" : "safe");
+    if (unsafe)
+        page_text(p, "<a href=\"#cell-%s\">", render_text(row, CLAIM_SQUARE));
+    else
+        fputs("<span>", p->out);
     if (unsafe)
         page_text(p, "unsafe in %s of %s", render_text(row, CLAIM_UNSAFE), render_text(row, CLAIM_CELLS));
     else
         page_text(p, "safe in %s", render_text(row, CLAIM_CELLS));
-    fputs(unexpected ? " !</span></td>" : "</span></td>", p->out);
+    fputs(unexpected ? " !" : "", p->out);
+    fputs(unsafe ? "</a></td>" : "</span></td>", p->out);
     m->at = column + 1;
     return 0;
 }
@@ -268,9 +273,11 @@ static int draw_ledger(struct page *p, struct matrix *m)
         ret = page_rows(p,
                         "SELECT l.claim, l.design, sum(l.verdict = 'unsafe'), count(*), sum(l.unexpected),"
                         " (SELECT group_concat(scenario, ', ') FROM (SELECT DISTINCT scenario FROM v_ledger n"
-                        "  WHERE n.campaign = ?1 AND n.claim = l.claim ORDER BY scenario))"
-                        " FROM v_ledger l WHERE l.campaign = ?1 AND l.verdict <> 'skipped' GROUP BY l.claim, l.design"
-                        " ORDER BY CAST(substr(l.claim, 2) AS INTEGER), l.claim, l.design",
+                        "  WHERE n.campaign = ?1 AND n.claim = l.claim ORDER BY scenario)),"
+                        " min(iif(l.verdict = 'unsafe', q.number, NULL))"
+                        " FROM v_ledger l JOIN " PAGE_SQUARES " q ON q.scenario = l.scenario AND q.design = l.design"
+                        " WHERE l.campaign = ?1 AND l.verdict <> 'skipped' GROUP BY l.claim, l.design"
+                        " ORDER BY substr(l.claim, 1, 1), CAST(substr(l.claim, 2) AS INTEGER), l.claim, l.design",
                         take_claim, m);
     end_row(p, m);
     fputs("</tbody></table></div>\n", p->out);
@@ -291,7 +298,7 @@ int page_ledger(struct page *p)
     fputs("<section aria-labelledby=\"ledger\">\n<h2 id=\"ledger\">Ledger</h2>\n"
           "<p>What was claimed about order and safety, and what the scenarios say to it: for each claim and design, in "
           "how "
-          "many cells the guest was hurt. docs/claims.md has the claims.</p>\n",
+          "many cells the guest was hurt, with a link to the first of them. docs/claims.md has the claims.</p>\n",
           p->out);
     int ret =
         page_rows(p, "SELECT count(*) FROM v_ledger WHERE campaign = ?1 AND verdict <> 'skipped'", count_rows, &claims);

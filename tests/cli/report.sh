@@ -30,6 +30,14 @@ if command -v xmllint >/dev/null; then
     xmllint --noout out/junit.xml || complain 'junit.xml is not well-formed'
 fi
 
+# Where the work went: each of the three tables accounts for all of it, and no table is longer than eleven rows.
+ran_all=$(sqlite3 s.db 'SELECT executions FROM v_campaigns')
+sed -n '/id="utilisation"/,/<\/section>/p' out/index.html >section
+sums=$(awk '/<table>/ { sum = 0; rows = 0 } /<tr><th scope="row">/ { split($0, cell, /<td class="number">/); sum += cell[3]; rows++ }
+    /<\/table>/ { print sum, (rows > 11 ? "long" : "short") }' section | sort -u)
+[[ $(grep -c '<table>' section) -eq 3 && $sums == "$ran_all short" ]] || complain "utilisation: $sums, wanted $ran_all" "$(cat section)"
+grep -q '<th scope="row">the other [0-9]*</th>' section || complain 'utilisation: what is left of the designs is not summed up'
+
 # JUnit: a case for each cell and one for the canaries, a failure for each that was not expected.
 cells=$(sqlite3 s.db 'SELECT cells FROM v_campaigns') unexpected=$(sqlite3 s.db 'SELECT unexpected FROM v_campaigns')
 [[ $(grep -c '<testcase' out/junit.xml) -eq $((cells + 1)) && $unexpected -gt 0 &&
