@@ -45,7 +45,7 @@ DEPS_PAGE := chromium nodejs gnuplot-nox fonts-dejavu-core
 DEPS_BENCH := qemu-utils gnuplot-nox
 DEPS_SLURM := slurmctld slurmd slurm-client sqlite3
 
-.PHONY: search flushes help all tests deps deps-build deps-lint matrix test run-tests lint lint-includes lint-format lint-tidy \
+.PHONY: search flushes help all tests deps deps-build deps-lint matrix matrix-qemu test run-tests lint lint-includes lint-format lint-tidy \
         lint-cppcheck format coverage mutants asan test-compilers test-slurm test-kill bench install man clean test-page FORCE
 
 help: ## this list
@@ -69,6 +69,9 @@ matrix: ## the crash matrix: every scenario x design x disk model
 	@$(MAKE) --no-print-directory deps-build
 	@$(MAKE) --no-print-directory all
 	$(BUILD)/qedcrash matrix
+
+matrix-qemu: all ## the scenario library on the installed QEMU, beside our design upstream
+	@QEDCRASH=$(CURDIR)/$(BUILD)/qedcrash tests/qemu/matrix.sh || { r=$$?; [ $$r -eq 77 ] || exit $$r; }
 
 test: ## build and run all tests
 	@.ci/deps $(DEPS_BUILD) $(DEPS_TEST) --wanted $(DEPS_WANTED)

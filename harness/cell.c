@@ -13,6 +13,7 @@
 #include "harness/schedules.h"
 #include "harness/space_digest.h"
 #include "harness/timeline.h"
+#include "scenarios/replay.h"
 #include "simdisk/crash_sample.h"
 #include "simdisk/crash_seen.h"
 #include "simdisk/xalloc.h"
@@ -532,6 +533,11 @@ static void fill_costs(const struct cell *c, struct store_cell *out, struct stor
     out->schedules = schedules;
 }
 
+static bool structure_only(const struct cell *c)
+{
+    return c->scenario->replay && replay_structure_only(c->scenario->replay);
+}
+
 /* Why the cell is not complete; empty if it is. */
 static void cut_text(const struct cell *c, char *buf, size_t size)
 {
@@ -551,10 +557,13 @@ static void cut_text(const struct cell *c, char *buf, size_t size)
     else if (overflows(c))
         snprintf(buf, size, "in %" PRIu64 " executions a later failure had more outcomes than were tried",
                  overflows(c));
+    size_t used = strlen(buf);
+    if (structure_only(c))
+        snprintf(buf + used, size - used, "%sonly structure was judged, for there is no guest.jsonl", used ? "; " : "");
     struct schedules_figures f = {.walk.complete = true};
     if (c->all)
         f = schedules_figures(c->all);
-    size_t used = strlen(buf);
+    used = strlen(buf);
     if (!f.walk.complete)
         snprintf(buf + used, size - used, "%s%" PRIu64 " schedules run of at least %" PRIu64, used ? "; " : "",
                  f.walk.run, f.walk.possible);
@@ -611,7 +620,8 @@ static int put(struct cell *c, cell_take_fn *take, void *opaque, struct scn_erro
                               .design = c->design->name,
                               .disk = c->disk_model->name,
                               .verdict = rows.count ? "unsafe" : "safe",
-                              .complete = !c->cut && !c->sampled && !c->one_order && !overflows(c),
+                              .complete = !c->cut && !c->sampled && !c->one_order && !overflows(c) &&
+                                          !structure_only(c),
                               .cut = *cut ? cut : NULL,
                               .states_total = total,
                               .states_log2 = bignum_log2(&c->coverage.states),

@@ -96,6 +96,11 @@ static int export(struct options *o, const struct finding_id *id)
     char *story = NULL, *story_json = NULL;
     if (target_load(id, &target, &err))
         return complain(EXIT_USAGE, err.text);
+    if (target.scenario->replay) {
+        target_free(&target);
+        return complain(EXIT_USAGE,
+                        "this id is of a recording, which is a bundle already: send its directory and the id");
+    }
     o->cell.schedule = id->schedule;
     o->cell.script = id->script;
     o->cell.script_len = id->script_len;

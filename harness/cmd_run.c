@@ -1,15 +1,18 @@
 /* cmd_run.c: run, matrix, repro: cells into a store, and what the store says onto the terminal. */
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 
 #include "harness/campaign.h"
 #include "harness/command_line.h"
 #include "harness/commands.h"
+#include "harness/design_load.h"
 #include "harness/id.h"
 #include "harness/library.h"
 #include "harness/options.h"
 #include "harness/target.h"
 #include "reports/compare.h"
+#include "scenarios/replay.h"
 #include "simdisk/xalloc.h"
 
 struct run {
@@ -166,6 +169,78 @@ int cmd_run(int argc, char **argv)
         if (plan_add(&r.plan, r.o.arguments[i], &r.o, &err))
             ret = complain(r.verb, EXIT_USAGE, err.text);
     }
+    return end_run(&r, ret ? ret : judge(&r, false));
+}
+
+static const char replay_doc[] =
+    "Judge the crash states of recordings: another engine's writes, ours for recovery.\n\nExamples:\n"
+    "  qedcrash record cow-partial rec && qedcrash replay rec\n"
+    "  qedcrash replay rec --disk all --json\n"
+    "  qedcrash replay vm-log --design v2 --explore sample --limit 100000\n\v"
+    "DIR holds base.qed, backing.raw (if it has one), writes.log (dm-log-writes format, version 1, by QEMU's "
+    "blklogwrites or the kernel's target) and guest.jsonl; without guest.jsonl only structure is judged. The design, "
+    "`upstream' unless named, is what recovers. In ids a recording stands for a scenario, so repro and explain take "
+    "them. "
+    "Exit status: 0 clean, 1 findings, 2 usage, or a recording that cannot be read, 3 I/O error, 130 interrupted.";
+
+/* What of a recording the verdict cannot rest on, on stderr. */
+static void tell_doubts(const struct run *r)
+{
+    for (size_t i = 0; i < r->plan.scenario_count; i++) {
+        const struct scenario *s = r->plan.scenarios[i].scenario;
+        uint64_t unknown = replay_unknown_sectors(s->replay);
+        if (replay_structure_only(s->replay))
+            fprintf(stderr, "qedcrash replay: %s has no guest.jsonl: only structure is judged\n", s->path);
+        if (replay_overlaps(s->replay))
+            fprintf(
+                stderr,
+                "qedcrash replay: %s: %zu pairs of requests overlapped; the log has the order of completion, and is "
+                "judged by that: a flush may have covered less\n",
+                s->path, replay_overlaps(s->replay));
+        if (unknown && !replay_structure_only(s->replay))
+            fprintf(stderr,
+                    "qedcrash replay: %s: %" PRIu64 " sectors were written with bytes that no operation of guest.jsonl "
+                    "has\n",
+                    s->path, unknown);
+    }
+}
+
+static int plan_recordings(struct run *r)
+{
+    struct scn_error err;
+    for (int i = 0; i < r->o.argument_count; i++) {
+        if (!replay_is_directory(r->o.arguments[i])) {
+            snprintf(err.text, sizeof(err.text),
+                     "%.200s: no directory; a recording is one (qedcrash record makes them)", r->o.arguments[i]);
+            return complain(r->verb, EXIT_USAGE, err.text);
+        }
+        char *path = library_id_name(r->o.arguments[i]); /* with a slash, so that it is no name of the library */
+        int ret = plan_add(&r->plan, path, &r->o, &err);
+        free(path);
+        if (ret)
+            return complain(r->verb, EXIT_USAGE, err.text);
+    }
+    return 0;
+}
+
+int cmd_replay(int argc, char **argv)
+{
+    struct run r = {.verb = argv[0], .command = command_line(argc, argv)};
+    bool help;
+    int ret = options_parse(argc, argv, "DIR...", replay_doc, &r.o, &help);
+    if (ret || help)
+        return end_run(&r, ret);
+    if (!r.o.argument_count)
+        return end_run(&r, complain(r.verb, EXIT_USAGE, "which recording? Name its directory"));
+    options_catch_signals();
+    struct qed_design_error err;
+    if (!r.o.design_count && !design_load("upstream", &r.o.designs[0], &err))
+        r.o.design_count = 1;
+    options_default_disks(&r.o, false);
+    ret = check_options(&r);
+    ret = ret ? ret : plan_recordings(&r);
+    if (!ret)
+        tell_doubts(&r);
     return end_run(&r, ret ? ret : judge(&r, false));
 }
 

@@ -51,6 +51,10 @@ static int load(struct job *j)
     struct scn_error err;
     if (target_load(&j->id, &j->target, &err))
         return complain(EXIT_USAGE, err.text);
+    if (j->target.scenario->replay)
+        return complain(EXIT_USAGE,
+                        "this id is of a recording, whose workload cannot be changed; shrink the scenario and "
+                        "record that");
     j->x.design = j->target.design;
     j->x.disk = j->target.disk;
     j->scenario = j->target.scenario;

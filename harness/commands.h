@@ -17,6 +17,8 @@ enum exit_code {
 int cmd_run(int argc, char **argv);
 int cmd_matrix(int argc, char **argv);
 int cmd_repro(int argc, char **argv);
+int cmd_replay(int argc, char **argv);
+int cmd_record(int argc, char **argv);
 int cmd_explain(int argc, char **argv);
 int cmd_shrink(int argc, char **argv);
 int cmd_merge(int argc, char **argv);

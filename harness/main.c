@@ -20,6 +20,8 @@ static const struct verb {
     {"merge", cmd_merge, "OUT IN...      the stores of a campaign's shards, as one"},
     {"diff", cmd_diff, "OLD NEW         new, fixed and still-open findings between two stores"},
     {"report", cmd_report, "STORE -o DIR  a page, JUnit XML and a Markdown summary of a store"},
+    {"record", cmd_record, "SCENARIO DIR   run the scenario on the installed QEMU, recording every image write and flush"},
+    {"replay", cmd_replay, "DIR...        judge the crash states of recordings"},
     {"gen", cmd_gen,
      "[NAME]           all small workloads: list, print, judge a design under them; job files (gen slurm --help)"},
     {"flushes", cmd_flushes, "DESIGN       each ordering of a design: needed, with a witness, or not"},

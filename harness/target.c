@@ -8,6 +8,7 @@
 
 #include "harness/library.h"
 #include "scenarios/generate.h"
+#include "scenarios/replay.h"
 #include "simdisk/xalloc.h"
 
 static int complain_scenario(const char *text, struct scn_error *err)
@@ -24,6 +25,12 @@ int target_scenario(const char *text, struct scenario **out, char **name, struct
     char *path = library_path(text);
     *out = NULL;
     *name = NULL;
+    if ((!path || strchr(text, '/')) && replay_is_directory(text)) { /* a bare name is the library's first */
+        int bad = replay_load(text, out, err);
+        free(path);
+        *name = bad ? NULL : library_id_name(text);
+        return bad ? -EINVAL : 0;
+    }
     if (!path && gen_is_name(text)) {
         *name = xalloc_check(strdup(text));
         int bad = gen_parse(text, out, err);

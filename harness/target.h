@@ -14,7 +14,7 @@ struct target {
     const struct sim_disk_model *disk;
 };
 
-/* A library name or a file. *out and *name are the caller's. 0, or -EINVAL with one sentence. */
+/* A library name, a file, or the directory of a recording. *out and *name are the caller's. 0, or -EINVAL with one sentence. */
 int target_scenario(const char *text, struct scenario **out, char **name, struct scn_error *err);
 /* All that an id names. On failure nothing is left to free. 0, or -EINVAL with one sentence. */
 int target_load(const struct finding_id *id, struct target *t, struct scn_error *err);

@@ -6,6 +6,7 @@
 
 #include "engine/qed_format.h"
 #include "scenarios/parse_internal.h"
+#include "scenarios/replay.h"
 
 #define SCN_FILE_MAX (1u << 20)
 
@@ -650,6 +651,7 @@ void scenario_free(struct scenario *s)
 {
     if (!s)
         return;
+    replay_free(s->replay);
     free(s->path);
     free(s->name);
     free(s->title);

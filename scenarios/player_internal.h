@@ -80,4 +80,12 @@ void player_reap(struct player *p);
 /* Frees all requests; the image is gone. */
 void player_drop_requests(struct player *p);
 
+/* ---- a host device of fixed size (record.c) ---- */
+
+/* As long as the prepared image and all that the scenario can add to it, and some more for a second life; a pure function
+ * of the scenario. */
+uint64_t run_device_bytes(const struct scenario *s, uint64_t prepared_bytes);
+/* What an earlier owner of the device left there. */
+void run_fill_stale(struct sim_pages *pages, uint64_t from_bytes, uint64_t to_bytes);
+
 #endif

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "scenarios/player_internal.h"
+#include "scenarios/replay.h"
 #include "simdisk/xalloc.h"
 
 /* A fixed host device is at most this much larger than the prepared image: its stale bytes are held in memory. */
@@ -124,9 +125,7 @@ static uint64_t room_of(const struct scn_stmt *stmt, const struct qed_geometry *
     return clusters * g->cluster_bytes + tables * g->table_bytes;
 }
 
-/* The device is as long as the prepared image and all that the scenario can add to it, and some more for a second life;
- * a pure function of the scenario. */
-static uint64_t device_bytes(const struct scenario *s, uint64_t prepared_bytes)
+uint64_t run_device_bytes(const struct scenario *s, uint64_t prepared_bytes)
 {
     struct qed_geometry g;
     uint64_t room;
@@ -144,7 +143,7 @@ static uint64_t device_bytes(const struct scenario *s, uint64_t prepared_bytes)
     return (prepared_bytes + room + g.cluster_bytes - 1) / g.cluster_bytes * g.cluster_bytes;
 }
 
-static void fill_stale(struct sim_pages *pages, uint64_t from_bytes, uint64_t to_bytes)
+void run_fill_stale(struct sim_pages *pages, uint64_t from_bytes, uint64_t to_bytes)
 {
     uint64_t first = (from_bytes + BLK_SECTOR_BYTES - 1) / BLK_SECTOR_BYTES;
 
@@ -261,6 +260,10 @@ int scenario_record(const struct scenario *s, const struct run_options *options,
     uint64_t length_bytes, backing_bytes = s->backing_bytes < s->image_bytes ? s->backing_bytes : s->image_bytes;
     int ret;
 
+    if (s->replay) {
+        sim_pages_destroy(pages);
+        return replay_record(s, options, out, err);
+    }
     *out = (struct recording){.scenario = s, .next_write_id = 1};
     out->crash_stmt = crash < s->stmt_count ? crash + 1 : s->stmt_count;
     out->promise = promise_create(s->image_bytes);
@@ -272,14 +275,14 @@ int scenario_record(const struct scenario *s, const struct run_options *options,
         sim_pages_destroy(pages);
     } else {
         if (options->disk->size == SIM_SIZE_FIXED) {
-            uint64_t device = device_bytes(s, length_bytes);
+            uint64_t device = run_device_bytes(s, length_bytes);
 
             if (options->disk->fresh == SIM_FRESH_STALE)
-                fill_stale(pages, length_bytes, device);
+                run_fill_stale(pages, length_bytes, device);
             length_bytes = device;
         }
         if (s->tail_bytes && options->disk->size != SIM_SIZE_FIXED) { /* a device has no end, and so no tail */
-            fill_stale(pages, length_bytes, length_bytes + s->tail_bytes);
+            run_fill_stale(pages, length_bytes, length_bytes + s->tail_bytes);
             length_bytes += s->tail_bytes;
         }
         ret = record(s, options, first, crash, pages, length_bytes, out, err);

@@ -3,7 +3,7 @@
 #include <stddef.h>
 #include <string.h>
 
-#include "scenarios/runner.h"
+#include "scenarios/replay.h"
 #include "simdisk/iov.h"
 
 /* --- the device that completes inline: recovery opens it once per crash state, so opening it allocates nothing ---- */
@@ -68,7 +68,7 @@ static int backing_open(struct qed_backing_host *host, const char *name, struct 
     struct run_backing *b = (struct run_backing *)host;
 
     *dev = NULL;
-    if (!b->pages || strcmp(name, RUN_BACKING_NAME) != 0) {
+    if (!b->pages || (b->name && strcmp(name, b->name) != 0)) {
         if (err)
             snprintf(err->text, sizeof(err->text), "no backing file is named '%.200s'; this scenario has %s", name,
                      b->pages ? "only '" RUN_BACKING_NAME "'" : "none");
@@ -109,7 +109,12 @@ static struct sim_pages *tagged(uint64_t length_bytes)
 
 void run_backing_init(struct run_backing *b, const struct scenario *s, struct sim_loop *loop)
 {
-    *b = (struct run_backing){.host = {.open = backing_open}, .loop = loop};
+    *b = (struct run_backing){.host = {.open = backing_open}, .name = RUN_BACKING_NAME, .loop = loop};
+    if (s->replay) {
+        b->name = NULL;
+        b->pages = replay_backing(s->replay, &b->length_bytes);
+        return;
+    }
     if (s->backing == SCN_BACKING_NONE)
         return;
     b->pages = s->backing == SCN_BACKING_TAGGED ? tagged(s->backing_bytes) : sim_pages_create();

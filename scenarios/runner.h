@@ -46,6 +46,7 @@ struct run_backing {
     struct qed_backing_host host;
     struct sim_pages *pages; /* NULL: no backing file */
     uint64_t length_bytes;
+    const char *name;           /* under which it is found; NULL: any */
     struct sim_loop *loop;      /* NULL: completes inline */
     struct blockdev inline_dev; /* then all opens share this one, which keeps nothing of its own */
 };
@@ -124,6 +125,7 @@ struct recording {
     uint8_t *choices, *alternatives;                     /* of the schedule */
     size_t choice_count;
     int dirty_after_clean; /* 1: the image was marked after a clean close; measured, not a failure */
+    bool structure_only;   /* nobody knows what the guest was promised: contents are not judged */
 };
 
 /* Makes the image (size, geometry, backing name, raw), runs the prepare statements on it, flushes and closes it; then

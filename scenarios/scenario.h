@@ -92,6 +92,7 @@ struct scenario {
     size_t stmt_count;
     struct scn_expect *expects;
     size_t expect_count;
+    struct replay *replay; /* NULL, or the recording that this stands for (replay.h): the run is not ours to repeat */
 };
 
 /* One clear sentence with its place: "cow.scn:3:9: unknown word 'wriet'; did you mean 'write'?" */

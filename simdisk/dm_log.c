@@ -35,13 +35,19 @@ static void write_entry(FILE *out, const struct hist_op *op)
         fwrite(op->data, length, 1, out);
 }
 
-static void write_super(FILE *out, uint64_t entries)
+void dm_log_super(uint8_t sector[BLK_SECTOR_BYTES], uint64_t entries)
 {
-    uint8_t sector[SECTOR] = {0};
+    memset(sector, 0, SECTOR);
     put_le(sector, MAGIC, 8);
     put_le(sector + 8, VERSION, 8);
     put_le(sector + 16, entries, 8);
     put_le(sector + 24, SECTOR, 4);
+}
+
+static void write_super(FILE *out, uint64_t entries)
+{
+    uint8_t sector[SECTOR];
+    dm_log_super(sector, entries);
     fwrite(sector, SECTOR, 1, out);
 }
 
@@ -110,6 +116,8 @@ static int read_super(struct reader *r)
 {
     if (r->size < SECTOR)
         return bad(r, "the log has %zu bytes, too few for its first sector", r->size);
+    if (!get_le(r->bytes, 8))
+        return bad(r, "this is no dm-log-writes log: its first sector is empty (QEMU fills it with the first flush)");
     if (get_le(r->bytes, 8) != MAGIC)
         return bad(r, "this is no dm-log-writes log: its first bytes are others");
     if (get_le(r->bytes + 8, 8) != VERSION)

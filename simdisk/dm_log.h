@@ -20,6 +20,9 @@
  * are the stream's. */
 uint64_t dm_log_write(FILE *out, const struct history *h, uint32_t crash_point, uint64_t *in_flight);
 
+/* The log's first sector. QEMU writes it with the first flush: until then it is zeros. */
+void dm_log_super(uint8_t sector[BLK_SECTOR_BYTES], uint64_t entries);
+
 enum dm_log_flag {
     DM_LOG_FLUSH = 1, /* with data: the flush comes first */
     DM_LOG_FUA = 2,   /* this write is durable when it completes */

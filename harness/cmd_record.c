@@ -1,0 +1,537 @@
+/* cmd_record.c: record: a scenario's statements on the QEMU that is installed, one at a time.
+ *
+ *   scenario ─▶ base.qed, backing.raw ─▶ qemu-io, driver qed over blklogwrites ─▶ writes.log
+ *                (qemu-img, qemu-io)        │ one command, its answer, the log's length   guest.jsonl
+ *
+ * qemu-io reads commands from a pipe and prompts when it is done with one; then the log's entries are counted. At the end
+ * it is killed, so that nothing is in the log that the scenario did not ask for.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "harness/commands.h"
+#include "harness/options.h"
+#include "harness/target.h"
+#include "oracle/tag.h"
+#include "scenarios/replay.h"
+#include "simdisk/dm_log.h"
+#include "simdisk/xalloc.h"
+
+#define PROMPT       "qemu-io> "
+#define IMAGE        "image.qed" /* what QEMU writes to; base.qed is its state before */
+#define ANSWER_MAX   4096u
+#define LOG_MAX      (UINT64_C(256) << 20)
+#define COMMAND_MAX  128
+#define PREPARE_BYTE 0x50 /* prepared writes count up from here, recorded ones from 1 */
+
+static const char record_doc[] =
+    "Run a scenario on the installed QEMU and record every image write and flush.\n\nExamples:\n"
+    "  qedcrash record cow-partial rec && qedcrash replay rec --disk all\n"
+    "  qedcrash record my.scn rec\n"
+    "  for s in cow-partial tail; do qedcrash record $s rec/$s; done; qedcrash replay rec/*\n\v"
+    "Needs qemu-io and qemu-img with the drivers qed and blklogwrites (Debian: qemu-utils). Statements run one at a "
+    "time, "
+    "with a writeback cache: no aio, wait, cancel, inject, kill, reopen, sleep, rebase or crash. DIR must not exist, "
+    "or be "
+    "empty. Exit status: 0 recorded; 2 usage, or a statement that QEMU cannot be asked for here; 3 no QEMU, or it "
+    "failed.";
+
+struct record {
+    const char *dir;
+    const struct scenario *scenario;
+    FILE *guest;
+    pid_t child;
+    FILE *to, *from;
+    char answer[ANSWER_MAX];
+    uint64_t entries; /* of the log so far */
+    unsigned writes;
+};
+
+static int complain(int code, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static int complain(int code, const char *fmt, ...)
+{
+    va_list ap;
+    fputs("qedcrash record: ", stderr);
+    va_start(ap, fmt);
+    vfprintf(stderr, fmt, ap);
+    va_end(ap);
+    fputc('\n', stderr);
+    return code;
+}
+
+static void path_of(const struct record *r, const char *name, char path[PATH_MAX])
+{
+    snprintf(path, PATH_MAX, "%s/%s", r->dir, name);
+}
+
+/* --- what can be recorded ------------------------------------------------------------------------------------------ */
+
+static bool can_record(const struct scn_stmt *s)
+{
+    if (s->aio || s->program[0] || (s->op == SCN_OPEN && s->mode != SCN_MODE_RW))
+        return false;
+    switch (s->op) {
+    case SCN_WRITE:
+    case SCN_READ:
+    case SCN_FLUSH:
+    case SCN_ZERO:
+    case SCN_DISCARD:
+    case SCN_TRUNCATE:
+    case SCN_CLOSE:
+    case SCN_OPEN:
+        return true;
+    case SCN_WAIT:
+    case SCN_SLEEP:
+    case SCN_CANCEL:
+    case SCN_INJECT:
+    case SCN_REBASE:
+    case SCN_REOPEN:
+    case SCN_KILL:
+    case SCN_CRASH:
+    case SCN_OP_COUNT:
+        break;
+    }
+    return false;
+}
+
+static int check_scenario(const struct scenario *s)
+{
+    if (s->replay)
+        return complain(EXIT_USAGE, "%s is a recording already", s->path);
+    if (s->table_clusters == 1)
+        return complain(EXIT_USAGE, "%s: QEMU makes images with table=1, and refuses to open them; write table=2",
+                        s->path ? s->path : s->name);
+    for (size_t i = 0; i < s->stmt_count; i++)
+        if (!can_record(&s->stmts[i]))
+            return complain(EXIT_USAGE,
+                            "%s:%u: '%s' cannot be recorded: only write, read, zero, discard, flush, truncate, "
+                            "close and open rw, one at a time",
+                            s->path ? s->path : s->name, s->stmts[i].line, s->stmts[i].text);
+    return 0;
+}
+
+/* 0, or an exit code: nothing there, or an empty directory; then it is there. */
+static int make_directory(const char *path)
+{
+    if (!mkdir(path, 0777))
+        return 0;
+    if (errno != EEXIST)
+        return complain(EXIT_USAGE, "cannot make the directory %s: %s", path, strerror(errno));
+    DIR *dir = opendir(path);
+    bool empty = dir;
+    for (struct dirent *e; dir && (e = readdir(dir));)
+        empty = empty && (!strcmp(e->d_name, ".") || !strcmp(e->d_name, ".."));
+    if (dir)
+        closedir(dir);
+    return empty ? 0 : complain(EXIT_USAGE, "%s is not an empty directory", path);
+}
+
+/* --- programs ------------------------------------------------------------------------------------------------------ */
+
+static bool have_program(const char *name)
+{
+    const char *path = getenv("PATH");
+    char *copy = xalloc_check(strdup(path ? path : "")), *save = NULL, full[PATH_MAX];
+    bool found = false;
+    for (char *dir = strtok_r(copy, ":", &save); dir && !found; dir = strtok_r(NULL, ":", &save)) {
+        snprintf(full, sizeof(full), "%s/%s", dir, name);
+        found = !access(full, X_OK);
+    }
+    free(copy);
+    return found;
+}
+
+static void become(const struct record *r, char *const argv[], int in, int out)
+{
+    if (chdir(r->dir) || dup2(in, 0) < 0 || dup2(out, 1) < 0 || dup2(out, 2) < 0)
+        _exit(126);
+    execvp(argv[0], argv);
+    _exit(127);
+}
+
+/* In DIR. 0, or an exit code after what it said. */
+static int run_program(struct record *r, char *const argv[])
+{
+    int out[2], status = 0;
+    if (pipe2(out, O_CLOEXEC))
+        return complain(EXIT_INTERNAL, "no pipe: %s", strerror(errno));
+    int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    pid_t child = fork();
+    if (child == 0)
+        become(r, argv, null, out[1]);
+    close(out[1]);
+    if (null >= 0)
+        close(null);
+    FILE *from = xalloc_check(fdopen(out[0], "r"));
+    size_t n = fread(r->answer, 1, sizeof(r->answer) - 1, from);
+    r->answer[n] = 0;
+    fclose(from);
+    if (child < 0 || waitpid(child, &status, 0) < 0 || status) {
+        r->answer[strcspn(r->answer, "\n")] = 0;
+        return complain(EXIT_INTERNAL, "%s failed: %s", argv[0], r->answer);
+    }
+    return 0;
+}
+
+/* Until the prompt, which is not part of the answer. False at the end of the stream. */
+static bool read_answer(struct record *r)
+{
+    size_t used = 0, prompt = strlen(PROMPT);
+    for (int c; (c = fgetc(r->from)) != EOF;) {
+        if (used + 1 == sizeof(r->answer)) { /* the end is what counts */
+            memmove(r->answer, r->answer + used / 2, used - used / 2);
+            used -= used / 2;
+        }
+        r->answer[used++] = (char)c;
+        r->answer[used] = 0;
+        if (used >= prompt && !strcmp(r->answer + used - prompt, PROMPT)) {
+            r->answer[used - prompt] = 0;
+            return true;
+        }
+    }
+    r->answer[used] = 0;
+    return false;
+}
+
+static void stop_qemu(struct record *r, bool kill_it)
+{
+    if (!r->child)
+        return;
+    if (kill_it)
+        kill(r->child, SIGKILL);
+    fclose(r->to); /* the end of its input: qemu-io closes the image */
+    while (fgetc(r->from) != EOF)
+        ;
+    fclose(r->from);
+    waitpid(r->child, NULL, 0);
+    r->child = 0;
+}
+
+/* Opens the image. logged: over blklogwrites. */
+static int start_qemu(struct record *r, bool logged)
+{
+    char options[] = "driver=qed,file.driver=blklogwrites,file.file.driver=file,file.file.filename=" IMAGE
+                     ",file.log.driver=file,file.log.filename=" REPLAY_LOG ",file.log-append=on";
+    char plain[] = "driver=qed,file.driver=file,file.filename=" IMAGE;
+    char *argv[] = {"qemu-io", "-t", "writeback", "--image-opts", logged ? options : plain, NULL};
+    if (!r->entries && logged)
+        *strstr(options, ",file.log-append") = 0; /* there is nothing to go on with */
+    int in[2], out[2];
+    if (pipe2(in, O_CLOEXEC) || pipe2(out, O_CLOEXEC))
+        return complain(EXIT_INTERNAL, "no pipe: %s", strerror(errno));
+    r->child = fork();
+    if (r->child == 0)
+        become(r, argv, in[0], out[1]);
+    close(in[0]);
+    close(out[1]);
+    if (r->child < 0) {
+        r->child = 0;
+        return complain(EXIT_INTERNAL, "cannot start qemu-io: %s", strerror(errno));
+    }
+    r->to = xalloc_check(fdopen(in[1], "w"));
+    r->from = xalloc_check(fdopen(out[0], "r"));
+    if (read_answer(r))
+        return 0;
+    r->answer[strcspn(r->answer, "\n")] = 0;
+    return complain(EXIT_INTERNAL, "qemu-io cannot open the image: %s", r->answer);
+}
+
+/* One command, and its answer. 0, or an exit code: a request that failed ends the recording. */
+static int ask(struct record *r, const char *command)
+{
+    fprintf(r->to, "%s\n", command);
+    if (fflush(r->to) || !read_answer(r))
+        return complain(EXIT_INTERNAL, "qemu-io died at '%s'", command);
+    if (!strstr(r->answer, "failed") && !strstr(r->answer, "not found") && !strstr(r->answer, "nvalid"))
+        return 0;
+    r->answer[strcspn(r->answer, "\n")] = 0;
+    return complain(EXIT_INTERNAL, "qemu-io: '%s': %s", command, r->answer);
+}
+
+/* --- the log ------------------------------------------------------------------------------------------------------- */
+
+static int count_entry(void *opaque, const struct dm_log_entry *entry)
+{
+    *(uint64_t *)opaque = entry->number + 1;
+    return 0;
+}
+
+/* How many entries the log has by now. A new log has no first sector before its first entry. */
+static int count_entries(struct record *r)
+{
+    char path[PATH_MAX];
+    struct dm_log_error err = {""};
+    struct stat st = {0};
+    path_of(r, REPLAY_LOG, path);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || fstat(fd, &st) || (uint64_t)st.st_size > LOG_MAX) {
+        if (fd >= 0)
+            close(fd);
+        return complain(EXIT_INTERNAL, "cannot read %s, or it is too large", path);
+    }
+    uint8_t *bytes = xmalloc((size_t)st.st_size + 1);
+    ssize_t n = read(fd, bytes, (size_t)st.st_size);
+    close(fd);
+    int ret = n == st.st_size ? 0 : -EIO;
+    if (n >= BLK_SECTOR_BYTES && !bytes[0])
+        dm_log_super(bytes, 0);
+    if (!ret && n)
+        ret = dm_log_read(bytes, (size_t)n, count_entry, &r->entries, &err);
+    free(bytes);
+    return ret ? complain(EXIT_INTERNAL, "%s: %s", path, err.text) : 0;
+}
+
+/* QEMU notes the number of entries on a flush only; whoever trusts it should see them all. */
+static int settle_log(struct record *r)
+{
+    char path[PATH_MAX];
+    uint8_t sector[BLK_SECTOR_BYTES];
+    path_of(r, REPLAY_LOG, path);
+    dm_log_super(sector, r->entries);
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    bool good = fd >= 0 && pwrite(fd, sector, sizeof(sector), 0) == sizeof(sector);
+    good = fd >= 0 && !close(fd) && good;
+    return good ? 0 : complain(EXIT_INTERNAL, "cannot write %s: %s", path, strerror(errno));
+}
+
+/* --- the guest ----------------------------------------------------------------------------------------------------- */
+
+static void command_of(const struct scn_stmt *s, uint8_t byte, char command[COMMAND_MAX])
+{
+    const char *verb = s->op == SCN_ZERO ? "write -z" : s->op == SCN_DISCARD ? "discard" : "read";
+    if (s->op == SCN_FLUSH)
+        snprintf(command, COMMAND_MAX, "flush");
+    else if (s->op == SCN_TRUNCATE)
+        snprintf(command, COMMAND_MAX, "truncate %" PRIu64, s->length);
+    else if (s->op == SCN_WRITE)
+        snprintf(command, COMMAND_MAX, "write -P %u %" PRIu64 " %" PRIu64, byte, s->offset, s->length);
+    else
+        snprintf(command, COMMAND_MAX, "%s %" PRIu64 " %" PRIu64, verb, s->offset, s->length);
+}
+
+static int play(struct record *r, const struct scn_stmt *s, uint8_t byte, bool logged)
+{
+    char command[COMMAND_MAX];
+    if (s->op == SCN_CLOSE) {
+        stop_qemu(r, false);
+        return 0;
+    }
+    if (s->op == SCN_OPEN)
+        return r->child ? complain(EXIT_USAGE, "line %u: 'open' while the image is open", s->line)
+                        : start_qemu(r, logged);
+    if (!r->child)
+        return complain(EXIT_USAGE, "line %u: '%s' while the image is closed", s->line, s->text);
+    command_of(s, byte, command);
+    return ask(r, command);
+}
+
+static void write_line(struct record *r, const struct scn_stmt *s, uint8_t byte, uint64_t start)
+{
+    static const char *const words[SCN_OP_COUNT] = {
+        [SCN_WRITE] = "write", [SCN_ZERO] = "zero", [SCN_DISCARD] = "discard",  [SCN_FLUSH] = "flush",
+        [SCN_CLOSE] = "close", [SCN_OPEN] = "open", [SCN_TRUNCATE] = "truncate"};
+    if (!words[s->op])
+        return; /* a read leaves nothing on the disk */
+    bool place = s->op == SCN_WRITE || s->op == SCN_ZERO || s->op == SCN_DISCARD;
+    fprintf(r->guest, "{\"op\":\"%s\",\"offset\":%" PRIu64 ",\"length\":%" PRIu64, words[s->op], place ? s->offset : 0,
+            place || s->op == SCN_TRUNCATE ? s->length : 0);
+    if (s->op == SCN_WRITE)
+        fprintf(r->guest, ",\"byte\":%u", byte);
+    fprintf(r->guest, ",\"log_start\":%" PRIu64 ",\"log_end\":%" PRIu64 "}\n", start, r->entries);
+}
+
+static uint8_t next_byte(struct record *r, unsigned from)
+{
+    return (uint8_t)(1 + (from - 1 + r->writes++) % 255);
+}
+
+static size_t count_prepare(const struct scenario *s)
+{
+    size_t n = 0;
+    while (n < s->stmt_count && s->stmts[n].prepare)
+        n++;
+    return n;
+}
+
+static int prepare(struct record *r, size_t count)
+{
+    int code = count ? start_qemu(r, false) : 0;
+    for (size_t i = 0; !code && i < count; i++) {
+        const struct scn_stmt *s = &r->scenario->stmts[i];
+        code = play(r, s, s->op == SCN_WRITE ? next_byte(r, PREPARE_BYTE) : 0, false);
+    }
+    stop_qemu(r, code != 0);
+    r->writes = 0;
+    return code;
+}
+
+static int record_statements(struct record *r, size_t from)
+{
+    const struct scenario *s = r->scenario;
+    bool opens = from < s->stmt_count && s->stmts[from].op == SCN_OPEN;
+    int code = opens ? 0 : start_qemu(r, true);
+    for (size_t i = from; !code && i < s->stmt_count; i++) {
+        uint64_t start = r->entries;
+        uint8_t byte = s->stmts[i].op == SCN_WRITE ? next_byte(r, 1) : 0;
+        code = play(r, &s->stmts[i], byte, true);
+        code = code ? code : count_entries(r);
+        if (!code)
+            write_line(r, &s->stmts[i], byte, start);
+    }
+    stop_qemu(r, true);
+    return code;
+}
+
+/* --- the files ----------------------------------------------------------------------------------------------------- */
+
+static FILE *create_file(struct record *r, const char *name, int *code)
+{
+    char path[PATH_MAX];
+    path_of(r, name, path);
+    FILE *f = fopen(path, "wxe");
+    if (!f)
+        *code = complain(EXIT_INTERNAL, "cannot write %s: %s", path, strerror(errno));
+    return f;
+}
+
+static int close_file(FILE *f, const char *name)
+{
+    bool bad = ferror(f);
+    return fclose(f) || bad ? complain(EXIT_INTERNAL, "cannot write %s: %s", name, strerror(errno)) : 0;
+}
+
+static int make_backing(struct record *r)
+{
+    const struct scenario *s = r->scenario;
+    int code = 0;
+    if (s->backing == SCN_BACKING_NONE)
+        return 0;
+    FILE *f = create_file(r, REPLAY_BACKING, &code);
+    if (!f)
+        return code;
+    for (uint64_t i = 0; s->backing == SCN_BACKING_TAGGED && i < s->backing_bytes / TAG_SECTOR_BYTES; i++) {
+        const struct tag tag = {.kind = TAG_BACKING, .sector = i};
+        uint8_t bytes[TAG_SECTOR_BYTES];
+        tag_fill(bytes, &tag);
+        fwrite(bytes, sizeof(bytes), 1, f);
+    }
+    if (!fflush(f) && ftruncate(fileno(f), (off_t)s->backing_bytes))
+        code = complain(EXIT_INTERNAL, "cannot write %s: %s", REPLAY_BACKING, strerror(errno));
+    int closed = close_file(f, REPLAY_BACKING);
+    return code ? code : closed;
+}
+
+static int make_image(struct record *r)
+{
+    const struct scenario *s = r->scenario;
+    char options[64], size[32];
+    char *argv[12] = {"qemu-img", "create", "-q", "-f", "qed", "-o", options};
+    size_t n = 7;
+    snprintf(options, sizeof(options), "cluster_size=%" PRIu32 ",table_size=%" PRIu32, s->cluster_bytes,
+             s->table_clusters);
+    snprintf(size, sizeof(size), "%" PRIu64, s->image_bytes);
+    if (s->backing != SCN_BACKING_NONE) {
+        argv[n++] = "-b";
+        argv[n++] = REPLAY_BACKING;
+        argv[n++] = "-F";
+        argv[n++] = "raw";
+    }
+    char *more[14];
+    memcpy(more, argv, sizeof(argv));
+    more[n++] = IMAGE;
+    more[n++] = size;
+    more[n] = NULL;
+    return run_program(r, more);
+}
+
+/* What an earlier life left behind the last cluster: each sector says where it lies. */
+static int add_tail(struct record *r)
+{
+    char path[PATH_MAX];
+    uint64_t end = 0;
+    if (!r->scenario->tail_bytes)
+        return 0;
+    path_of(r, IMAGE, path);
+    FILE *f = fopen(path, "abe");
+    if (!f || fseeko(f, 0, SEEK_END))
+        return complain(EXIT_INTERNAL, "cannot write %s: %s", path, strerror(errno));
+    end = (uint64_t)ftello(f);
+    for (uint64_t at = 0; at < r->scenario->tail_bytes; at += TAG_SECTOR_BYTES) {
+        const struct tag tag = {.kind = TAG_STALE, .sector = (end + at) / TAG_SECTOR_BYTES};
+        uint8_t bytes[TAG_SECTOR_BYTES];
+        tag_fill(bytes, &tag);
+        fwrite(bytes, sizeof(bytes), 1, f);
+    }
+    return close_file(f, IMAGE);
+}
+
+static int copy_base(struct record *r)
+{
+    char *argv[] = {"cp", "--sparse=always", IMAGE, REPLAY_BASE, NULL};
+    return run_program(r, argv);
+}
+
+static int record(struct record *r)
+{
+    size_t prepared = count_prepare(r->scenario);
+    int code = make_backing(r);
+    code = code ? code : make_image(r);
+    code = code ? code : prepare(r, prepared);
+    code = code ? code : add_tail(r);
+    code = code ? code : copy_base(r);
+    FILE *log = code ? NULL : create_file(r, REPLAY_LOG, &code); /* blklogwrites wants it there */
+    if (log)
+        code = close_file(log, REPLAY_LOG);
+    if (!code)
+        r->guest = create_file(r, REPLAY_GUEST, &code);
+    if (!r->guest)
+        return code;
+    code = record_statements(r, prepared);
+    int closed = close_file(r->guest, REPLAY_GUEST);
+    code = code ? code : closed;
+    return code ? code : settle_log(r);
+}
+
+int cmd_record(int argc, char **argv)
+{
+    struct options o;
+    bool help;
+    int code = options_parse(argc, argv, "SCENARIO DIR", record_doc, &o, &help);
+    struct record r = {.scenario = NULL};
+    struct scenario *scenario = NULL;
+    char *name = NULL;
+    struct scn_error err;
+    if (!code && !help && o.argument_count != 2)
+        code = complain(EXIT_USAGE, "takes a scenario and a directory for the recording");
+    if (code || help) {
+        options_free(&o);
+        return code;
+    }
+    if (target_scenario(o.arguments[0], &scenario, &name, &err))
+        code = complain(EXIT_USAGE, "%s", err.text);
+    code = code ? code : check_scenario(scenario);
+    if (!code && (!have_program("qemu-io") || !have_program("qemu-img")))
+        code = complain(EXIT_INTERNAL, "there is no qemu-io or no qemu-img in PATH (Debian: qemu-utils)");
+    r.dir = o.arguments[1];
+    r.scenario = scenario;
+    code = code ? code : make_directory(r.dir);
+    if (!code) {
+        signal(SIGPIPE, SIG_IGN);
+        code = record(&r);
+    }
+    if (!code && !o.quiet)
+        printf("%s: %zu statements, %" PRIu64 " entries in the log\n", r.dir, scenario->stmt_count, r.entries);
+    scenario_free(scenario);
+    free(name);
+    options_free(&o);
+    return code;
+}

@@ -1,0 +1,513 @@
+/* replay.c: reading a recording's files, and turning them into history and promise. See replay.h. */
+#include "scenarios/replay.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "scenarios/player_internal.h"
+#include "scenarios/replay_internal.h"
+#include "simdisk/dm_log.h"
+#include "simdisk/xalloc.h"
+
+#define SECTOR        BLK_SECTOR_BYTES
+#define FILE_MAX      (UINT64_C(256) << 20) /* held in memory */
+#define BACKING_MAX   (UINT64_C(64) << 20)  /* and tagged */
+#define TABLE_MAX     (UINT64_C(16) << 20)
+#define PREPARED_LIFE 0u
+#define BASE_WRITE_ID 1u
+
+int replay_fail(struct scn_error *err, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    if (err)
+        vsnprintf(err->text, sizeof(err->text), fmt, ap);
+    va_end(ap);
+    return -EINVAL;
+}
+
+bool replay_is_directory(const char *path)
+{
+    struct stat st;
+    return !stat(path, &st) && S_ISDIR(st.st_mode);
+}
+
+void replay_free(struct replay *r)
+{
+    if (!r)
+        return;
+    if (r->base)
+        sim_pages_destroy(r->base);
+    if (r->backing)
+        sim_pages_destroy(r->backing);
+    for (size_t i = 0; i < r->entry_count; i++)
+        free(r->entries[i].data);
+    free(r->entries);
+    free(r->guest);
+    free(r->held);
+    free(r->zeroed);
+    free(r);
+}
+
+/* --- files --------------------------------------------------------------------------------------------------------- */
+
+struct file {
+    char path[PATH_MAX];
+    uint8_t *bytes;
+    size_t size;
+};
+
+static int read_all(int fd, struct file *f)
+{
+    struct stat st;
+    if (fstat(fd, &st))
+        return -errno;
+    if (!S_ISREG(st.st_mode))
+        return -EISDIR;
+    if ((uint64_t)st.st_size > FILE_MAX)
+        return -EFBIG;
+    f->bytes = xmalloc((size_t)st.st_size + 1);
+    while (f->size < (size_t)st.st_size) {
+        ssize_t n = read(fd, f->bytes + f->size, (size_t)st.st_size - f->size);
+        if (n < 0 && errno != EINTR)
+            return -errno;
+        if (n == 0)
+            break;
+        f->size += n > 0 ? (size_t)n : 0;
+    }
+    return 0;
+}
+
+/* 0; -ENOENT without a word if it may be missing; or -errno with err. */
+static int file_read(const char *dir, const char *name, bool optional, struct file *f, struct scn_error *err)
+{
+    *f = (struct file){.size = 0};
+    snprintf(f->path, sizeof(f->path), "%s/%s", dir, name);
+    int fd = open(f->path, O_RDONLY | O_CLOEXEC);
+    int ret = fd < 0 ? -errno : read_all(fd, f);
+    if (fd >= 0)
+        close(fd);
+    if (ret == -ENOENT && optional)
+        return ret;
+    if (ret == -ENOENT)
+        return replay_fail(
+            err, "%.200s: there is no %s; a recording has base.qed, writes.log and, with it, guest.jsonl", dir, name);
+    if (ret == -EISDIR)
+        return replay_fail(err, "%.200s: not a regular file", f->path);
+    if (ret == -EFBIG)
+        return replay_fail(err, "%.200s: larger than %" PRIu64 "M, which is held in memory", f->path, FILE_MAX >> 20);
+    if (ret) {
+        replay_fail(err, "%.200s: %s", f->path, strerror(-ret));
+        return -EIO;
+    }
+    return 0;
+}
+
+static struct sim_pages *pages_of(const struct file *f, uint64_t *length_bytes)
+{
+    struct sim_pages *pages = sim_pages_create();
+    sim_pages_write(pages, 0, f->bytes, f->size);
+    *length_bytes = (f->size + SECTOR - 1) / SECTOR * SECTOR;
+    return pages;
+}
+
+static int load_base(struct replay *r, const char *dir, struct scn_error *err)
+{
+    struct file f;
+    int ret = file_read(dir, REPLAY_BASE, false, &f, err);
+    const struct qed_header *h = &r->header;
+    if (!ret && f.size < QED_HEADER_BYTES)
+        ret = replay_fail(err, "%.200s: no QED image: it has %zu bytes", f.path, f.size);
+    if (!ret)
+        qed_header_decode(f.bytes, &r->header);
+    if (!ret && (h->magic != QED_MAGIC || !qed_cluster_size_valid(h->cluster_size) ||
+                 !qed_table_size_valid(h->table_size) || !h->header_size))
+        ret = replay_fail(err, "%.200s: no QED image: its header is none", f.path);
+    if (!ret) {
+        qed_geometry_init(&r->geometry, h->cluster_size, h->table_size, h->header_size);
+        if (r->geometry.table_bytes > TABLE_MAX)
+            ret = replay_fail(err, "%.200s: its tables are larger than %" PRIu64 "M, which is too large to judge",
+                              f.path, TABLE_MAX >> 20);
+        else if (h->image_size > r->geometry.max_image_bytes || h->l1_table_offset > FILE_MAX)
+            ret = replay_fail(err, "%.200s: no QED image: its header makes no sense", f.path);
+    }
+    if (!ret)
+        r->base = pages_of(&f, &r->base_bytes);
+    free(f.bytes);
+    return ret;
+}
+
+static int load_backing(struct replay *r, const char *dir, struct scn_error *err)
+{
+    struct file f;
+    int ret = file_read(dir, REPLAY_BACKING, true, &f, err);
+    bool named = r->header.features & QED_F_BACKING_FILE;
+    if (ret == -ENOENT)
+        return named ? replay_fail(err, "%.200s: " REPLAY_BASE " names a backing file, and there is no " REPLAY_BACKING,
+                                   dir)
+                     : 0;
+    if (!ret && f.size > BACKING_MAX)
+        ret = replay_fail(err, "%.200s: larger than %" PRIu64 "M, which is held in memory", f.path, BACKING_MAX >> 20);
+    if (!ret && named)
+        r->backing = pages_of(&f, &r->backing_bytes);
+    free(f.bytes);
+    return ret;
+}
+
+/* --- the log ------------------------------------------------------------------------------------------------------- */
+
+struct loading {
+    struct replay *r;
+    size_t *ours; /* of the log's entry n: how many of ours come before it */
+    size_t count, cap;
+    bool pending; /* writes that no flush covers yet */
+    char why[160];
+};
+
+static struct replay_entry *add_entry(struct replay *r, enum hist_kind kind)
+{
+    r->entries = xgrow(r->entries, r->entry_count, &r->entry_cap, sizeof(*r->entries));
+    struct replay_entry *e = &r->entries[r->entry_count++];
+    *e = (struct replay_entry){.kind = kind, .label = BLK_EVENT_FLUSH_TO_DISK};
+    return e;
+}
+
+static int refuse(struct loading *l, const struct dm_log_entry *from, const char *why)
+{
+    snprintf(l->why, sizeof(l->why), "entry %" PRIu64 " of the log %s", from->number, why);
+    return -EINVAL;
+}
+
+static int take_entry(void *opaque, const struct dm_log_entry *from)
+{
+    struct loading *l = opaque;
+    bool fua = from->flags & DM_LOG_FUA;
+    l->ours = xgrow(l->ours, l->count, &l->cap, sizeof(*l->ours));
+    l->ours[l->count++] = l->r->entry_count;
+    if (from->flags & DM_LOG_MARK)
+        return 0;
+    if (from->flags & DM_LOG_DISCARD)
+        return refuse(l, from, "is a discard, and what a disk holds after one is not modelled");
+    if (from->flags & DM_LOG_FLUSH) {
+        add_entry(l->r, HIST_FLUSH);
+        l->pending = false;
+    }
+    if (from->data) {
+        if (from->offset_bytes + from->length_bytes > FILE_MAX)
+            return refuse(l, from, "writes beyond 256M, which is held in memory");
+        struct replay_entry *e = add_entry(l->r, HIST_WRITE);
+        e->offset_bytes = from->offset_bytes;
+        e->length_bytes = from->length_bytes;
+        e->data = xmalloc(from->length_bytes);
+        memcpy(e->data, from->data, from->length_bytes);
+    }
+    if (fua && from->data) {
+        if (l->pending) /* a flush behind it would make those durable too */
+            return refuse(l, from, "is a FUA write beside writes that are not flushed, which is not modelled");
+        add_entry(l->r, HIST_FLUSH);
+    }
+    l->pending |= from->data && !fua;
+    return 0;
+}
+
+/* From entries of the log to ours. */
+static int translate_guest(struct loading *l, struct scn_error *err)
+{
+    l->ours = xgrow(l->ours, l->count, &l->cap, sizeof(*l->ours));
+    l->ours[l->count] = l->r->entry_count;
+    for (size_t i = 0; i < l->r->guest_count; i++) {
+        struct replay_guest *g = &l->r->guest[i];
+        if (g->log_end > l->count)
+            return replay_fail(err, REPLAY_GUEST ": operation %zu ends at entry %" PRIu64 ", and the log has %zu",
+                               i + 1, g->log_end, l->count);
+        g->log_start = l->ours[g->log_start];
+        g->log_end = l->ours[g->log_end];
+    }
+    return 0;
+}
+
+static int load_log(struct loading *l, const char *dir, struct scn_error *err)
+{
+    struct file f;
+    struct dm_log_error log_err = {""};
+    int ret = file_read(dir, REPLAY_LOG, false, &f, err);
+    if (!ret && dm_log_read(f.bytes, f.size, take_entry, l, &log_err))
+        ret = replay_fail(err, "%.150s: %.150s", f.path, l->why[0] ? l->why : log_err.text);
+    free(f.bytes);
+    return ret;
+}
+
+static int load_guest(struct loading *l, const char *dir, struct scn_error *err)
+{
+    struct file f;
+    int ret = file_read(dir, REPLAY_GUEST, true, &f, err);
+    if (ret == -ENOENT)
+        return 0;
+    l->r->has_guest = true;
+    if (!ret)
+        ret = replay_parse_guest(l->r, f.path, (const char *)f.bytes, f.size, err);
+    free(f.bytes);
+    return ret ? ret : translate_guest(l, err);
+}
+
+static size_t count_overlaps(const struct replay *r)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < r->guest_count; i++)
+        for (size_t k = i + 1; k < r->guest_count && r->guest[k].log_start < r->guest[i].log_end; k++)
+            count += r->guest[k].log_end > r->guest[k].log_start || r->guest[k].log_start > r->guest[i].log_start;
+    return count;
+}
+
+static int load(struct replay *r, const char *dir, struct scn_error *err)
+{
+    struct loading l = {.r = r};
+    int ret = load_base(r, dir, err);
+    ret = ret ? ret : load_backing(r, dir, err);
+    ret = ret ? ret : load_log(&l, dir, err);
+    ret = ret ? ret : load_guest(&l, dir, err);
+    free(l.ours);
+    if (ret)
+        return ret;
+    r->overlaps = count_overlaps(r);
+    replay_identify(r);
+    return 0;
+}
+
+/* --- as a scenario ------------------------------------------------------------------------------------------------- */
+
+static void make_statements(struct scenario *s)
+{
+    const struct replay *r = s->replay;
+    s->stmts = xcalloc(r->guest_count, sizeof(*s->stmts));
+    s->stmt_count = r->guest_count;
+    for (size_t i = 0; i < r->guest_count; i++) {
+        struct scn_stmt *st = &s->stmts[i];
+        *st = (struct scn_stmt){.op = r->guest[i].op,
+                                .line = (unsigned)i + 1,
+                                .offset = r->guest[i].offset_bytes,
+                                .length = r->guest[i].length_bytes};
+        scn_format_stmt(st, st->text, sizeof(st->text));
+    }
+}
+
+int replay_load(const char *dir, struct scenario **out, struct scn_error *err)
+{
+    struct replay *r = xcalloc(1, sizeof(*r));
+    int ret = load(r, dir, err);
+    *out = NULL;
+    if (ret) {
+        replay_free(r);
+        return ret;
+    }
+    struct scenario *s = xcalloc(1, sizeof(*s));
+    s->replay = r;
+    s->path = xalloc_check(strdup(dir));
+    s->name = xalloc_check(strdup(dir));
+    if (asprintf(&s->title, "a recording: %zu entries of the log, %zu operations of the guest", r->entry_count,
+                 r->guest_count) < 0)
+        xalloc_check(NULL);
+    s->image_bytes = r->header.image_size;
+    s->cluster_bytes = r->header.cluster_size;
+    s->table_clusters = r->header.table_size;
+    s->backing = r->backing ? SCN_BACKING_TAGGED : SCN_BACKING_NONE;
+    s->backing_bytes = r->backing_bytes;
+    make_statements(s);
+    *out = s;
+    return 0;
+}
+
+struct sim_pages *replay_backing(const struct replay *r, uint64_t *length_bytes)
+{
+    *length_bytes = r->backing_bytes;
+    return r->backing ? sim_pages_snapshot(r->backing) : NULL;
+}
+
+bool replay_structure_only(const struct replay *r)
+{
+    return !r->has_guest;
+}
+
+size_t replay_overlaps(const struct replay *r)
+{
+    return r->overlaps;
+}
+
+uint64_t replay_unknown_sectors(const struct replay *r)
+{
+    return r->unknown_sectors;
+}
+
+size_t replay_entries(const struct replay *r)
+{
+    return r->entry_count;
+}
+
+/* --- history and promise ------------------------------------------------------------------------------------------- */
+
+/* What the base image held is promised: it was there, durable, before the power could fail. */
+static void promise_base(const struct replay *r, struct promise *p)
+{
+    uint32_t handle;
+    for (size_t i = 0; i < r->zeroed_count; i++) {
+        handle = promise_begin(p, 0, PROMISE_ZERO, r->zeroed[i].first_sector, r->zeroed[i].count, 0, 0);
+        promise_end(p, 0, handle, true);
+    }
+    for (size_t i = 0; i < r->held_count; i++) {
+        handle =
+            promise_begin(p, 0, PROMISE_WRITE, r->held[i].first_sector, r->held[i].count, BASE_WRITE_ID, PREPARED_LIFE);
+        promise_end(p, 0, handle, true);
+    }
+    handle = promise_flush_begin(p, 0);
+    promise_flush_end(p, 0, handle, true);
+}
+
+static uint32_t promise_begun(struct promise *p, uint32_t when, const struct replay_guest *g)
+{
+    static const enum promise_op ops[SCN_OP_COUNT] = {
+        [SCN_WRITE] = PROMISE_WRITE, [SCN_ZERO] = PROMISE_ZERO, [SCN_DISCARD] = PROMISE_DISCARD};
+    if (g->op == SCN_OPEN)
+        return 0;
+    if (g->op == SCN_FLUSH || g->op == SCN_CLOSE)
+        return promise_flush_begin(p, when);
+    if (g->op == SCN_TRUNCATE)
+        return promise_resize_begin(p, when, g->length_bytes);
+    return promise_begin(p, when, ops[g->op], g->offset_bytes / SECTOR, g->length_bytes / SECTOR, g->write_id, 1);
+}
+
+static void promise_over(struct promise *p, uint32_t when, const struct replay_guest *g, uint32_t handle)
+{
+    if (g->op == SCN_FLUSH || g->op == SCN_CLOSE)
+        promise_flush_end(p, when, handle, true);
+    else if (g->op == SCN_TRUNCATE)
+        promise_resize_end(p, when, handle, true);
+    else if (g->op != SCN_OPEN)
+        promise_end(p, when, handle, true);
+}
+
+struct playing {
+    const struct scenario *s;
+    const struct replay *r;
+    struct recording *out;
+    uint32_t *handles;
+    size_t next; /* operation of the guest */
+};
+
+static void begin_op(struct playing *p)
+{
+    size_t i = p->next++;
+    uint32_t begin = history_now(p->out->history);
+    history_mark(p->out->history, false, "%s submitted", p->s->stmts[i].text);
+    p->out->guest_ops[i] = (struct run_guest_op){
+        .stmt = (unsigned)i, .begin = begin, .end = HIST_NEVER, .write_id = p->r->guest[i].write_id};
+    p->handles[i] = promise_begun(p->out->promise, begin, &p->r->guest[i]);
+    p->out->guest_writes += p->r->guest[i].op <= SCN_DISCARD && p->r->guest[i].op != SCN_FLUSH;
+}
+
+static void end_op(struct playing *p, size_t i)
+{
+    enum scn_op op = p->r->guest[i].op;
+    history_mark(p->out->history, op == SCN_FLUSH || op == SCN_CLOSE, "%s acknowledged", p->s->stmts[i].text);
+    p->out->guest_ops[i].end = history_now(p->out->history);
+    promise_over(p->out->promise, p->out->guest_ops[i].end, &p->r->guest[i], p->handles[i]);
+}
+
+/* Before our entry `at`: what the guest heard by then, and then what it asked. An operation that left no entry begins and
+ * ends here, in the order of the lines. */
+static void play_guest(struct playing *p, size_t at)
+{
+    const struct replay_guest *g = p->r->guest;
+    for (size_t i = 0; i < p->next; i++)
+        if (g[i].log_end == at && p->out->guest_ops[i].end == HIST_NEVER)
+            end_op(p, i);
+    while (p->next < p->r->guest_count && g[p->next].log_start == at) {
+        size_t i = p->next;
+        begin_op(p);
+        if (g[i].log_end == at)
+            end_op(p, i);
+    }
+}
+
+static void play_entry(struct playing *p, const struct replay_entry *e)
+{
+    struct history *h = p->out->history;
+    struct hist_op op = {.kind = e->kind,
+                         .label = e->label,
+                         .reached_disk = true,
+                         .offset_bytes = e->offset_bytes,
+                         .length_bytes = e->length_bytes};
+    if (e->kind == HIST_WRITE) {
+        op.data = xmalloc(e->length_bytes);
+        memcpy(op.data, e->data, e->length_bytes);
+        p->out->image_writes++;
+    } else {
+        p->out->flushes++;
+    }
+    history_done(h, history_submit(h, &op), 0);
+}
+
+static void play(struct playing *p)
+{
+    p->handles = xcalloc(p->r->guest_count, sizeof(*p->handles));
+    for (size_t i = 0; i < p->r->entry_count; i++) {
+        play_guest(p, i);
+        play_entry(p, &p->r->entries[i]);
+    }
+    play_guest(p, p->r->entry_count);
+    free(p->handles);
+}
+
+/* A device has room for all that was written to the file, and some more for a second life. */
+static uint64_t device_bytes(const struct scenario *s)
+{
+    uint64_t end = s->replay->base_bytes;
+    for (size_t i = 0; i < s->replay->entry_count; i++) {
+        const struct replay_entry *e = &s->replay->entries[i];
+        if (e->offset_bytes + e->length_bytes > end)
+            end = e->offset_bytes + e->length_bytes;
+    }
+    return run_device_bytes(s, end);
+}
+
+static struct history *make_history(const struct scenario *s, const struct sim_disk_model *disk)
+{
+    struct sim_pages *base = sim_pages_snapshot(s->replay->base);
+    uint64_t length = s->replay->base_bytes;
+    bool fixed = disk->size == SIM_SIZE_FIXED;
+    if (fixed) {
+        uint64_t device = device_bytes(s);
+        if (disk->fresh == SIM_FRESH_STALE)
+            run_fill_stale(base, length, device);
+        length = device;
+    }
+    return history_create(base, length, fixed);
+}
+
+int replay_record(const struct scenario *s, const struct run_options *options, struct recording *out,
+                  struct scn_error *err)
+{
+    const struct replay *r = s->replay;
+    struct playing p = {.s = s, .r = r, .out = out};
+    (void)err;
+    *out = (struct recording){.scenario = s, .crash_stmt = s->stmt_count, .structure_only = !r->has_guest};
+    out->next_write_id = BASE_WRITE_ID + 1;
+    for (size_t i = 0; i < r->guest_count; i++)
+        if (r->guest[i].write_id >= out->next_write_id)
+            out->next_write_id = r->guest[i].write_id + 1;
+    run_backing_init(&out->backing, s, NULL);
+    out->promise = promise_create(s->image_bytes);
+    if (r->backing)
+        promise_backing(out->promise, r->backing_bytes / SECTOR, false);
+    promise_base(r, out->promise);
+    out->history = make_history(s, options->disk);
+    out->guest_ops = xcalloc(r->guest_count, sizeof(*out->guest_ops));
+    out->guest_op_count = r->guest_count;
+    play(&p);
+    return 0;
+}

@@ -1,0 +1,52 @@
+/* replay.h: a recording as a directory, taken for a scenario: somebody else's engine wrote to an image, and its log says
+ * what. From here on nobody downstream knows the difference: scenario_record() gives history and promise.
+ *
+ *   base.qed ────────┐ before event 0
+ *   backing.raw ─────┤ contents that nobody wrote          ┌▶ struct scenario (statements: the guest's operations)
+ *   writes.log ──────┤ entries (simdisk/dm_log.h)  ────────┤        │ scenario_record()
+ *   guest.jsonl ─────┘ what the guest asked, and when      └▶ struct replay ──▶ history + promise
+ *
+ * The guest's bytes become tags. A recorder fills a write with one byte, which says little; the judge wants tags
+ * (oracle/tag.h). So each sector that is written to a data cluster is taken for what it is, once, while the recording is
+ * loaded: the latest write of the guest that covers it and has this byte; the backing file's sector; zeros; or nobody's.
+ * Which guest sector a cluster belongs to, the tables say, those of the base image and those in the log. What is in the
+ * base image's clusters is a write of the time before (write 1 of life 0). Each sector of the backing file reads as the tag
+ * of its place.
+ *
+ * A log knows only completions: a write is pending from there on, which for requests one at a time is the whole truth. Of
+ * requests that overlapped, a flush may cover less than the log's order says.
+ *
+ * Without guest.jsonl nobody knows what was promised: replay_structure_only().
+ */
+#ifndef SCENARIOS_REPLAY_H
+#define SCENARIOS_REPLAY_H
+
+#include "scenarios/runner.h"
+
+#define REPLAY_BASE    "base.qed"
+#define REPLAY_BACKING "backing.raw"
+#define REPLAY_LOG     "writes.log"
+#define REPLAY_GUEST   "guest.jsonl"
+
+struct replay;
+
+/* A directory? (Nothing else of it is looked at.) */
+bool replay_is_directory(const char *path);
+/* 0, or -EINVAL (-EIO, -ENOMEM) with one sentence. *out is the caller's, for scenario_free(). */
+int replay_load(const char *dir, struct scenario **out, struct scn_error *err);
+void replay_free(struct replay *r);
+
+/* What scenario_record() does for such a scenario. */
+int replay_record(const struct scenario *s, const struct run_options *options, struct recording *out,
+                  struct scn_error *err);
+/* The backing file as the guest sees it; NULL if there is none. The caller's. */
+struct sim_pages *replay_backing(const struct replay *r, uint64_t *length_bytes);
+
+bool replay_structure_only(const struct replay *r);
+/* Pairs of the guest's requests that overlapped in time. */
+size_t replay_overlaps(const struct replay *r);
+/* Sectors written to data clusters whose bytes are nobody's. */
+uint64_t replay_unknown_sectors(const struct replay *r);
+size_t replay_entries(const struct replay *r);
+
+#endif
