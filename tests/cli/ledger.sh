@@ -16,7 +16,7 @@ sed -nE 's/^\| *([AB][0-9]+[a-z]?(-[AB][0-9]+)?) *\|.*/\1/p' "$root/docs/ledger.
         echo "$first"
     fi
 done | sort -u >claimed
-sed -n 's/^ledger //p' "$root"/scenarios/*.scn | tr -s ' ,' '\n' | sort -u >spoken
+sed -n 's/^ledger //p' "$root"/scenarios/*.scn | tr -s ' ,' '\n' | grep . | sort -u >spoken
 [[ $(wc -l <claimed) -ge 39 ]] || complain 'docs/ledger.md: its tables have too few claims' "$(tr '\n' ' ' <claimed)"
 diff claimed spoken >differs || complain 'docs/ledger.md (<) and the ledger lines of the scenarios (>) differ' "$(cat differs)"
 

@@ -101,7 +101,7 @@ for (const [size, viewport] of Object.entries(sizes))
     check(narrowest >= 60, `${size}: the matrix names its rows in ${narrowest} px`);
 
     // A square of the matrix leads to its findings, by mouse and by keyboard.
-    const links = await page.$$("table.matrix a");
+    const links = await page.$$("[aria-labelledby=matrix] table.matrix a");
     squares = links.length;
     check(links.length === facts.squares, `${links.length} squares lead on, the store has ${facts.squares}`);
     if (links.length) {
@@ -127,7 +127,7 @@ for (const [size, viewport] of Object.entries(sizes))
         await page.screenshot({ path: `${shots}/${size}-${colorScheme}-finding.png` });
       }
     }
-    for (const part of ["bugs", "cost", "ledger", "trend"]) {
+    for (const part of ["bugs", "cost", "ledger", "trend", "utilisation"]) {
       await page.evaluate((id) => { document.getElementById(id).scrollIntoView(); }, part);
       await page.waitForTimeout(100);
       await page.screenshot({ path: `${shots}/${size}-${colorScheme}-${part}.png` });
