@@ -91,6 +91,8 @@ static bool live(struct kit *k, uint64_t *rng)
         return false;
     if (below(rng, 8) == 0) {
         qed_reopen(k->q, true, NULL);
+        if (below(rng, 2))
+            kit_start_flush(k);
         qed_reopen(k->q, false, NULL);
     }
     k->world->delayed = below(rng, 2);
