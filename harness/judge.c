@@ -207,7 +207,7 @@ uint32_t judge_ask(void *opaque, uint32_t n)
     if (j->forced)
         pick = j->pick_count < j->forced_count && j->forced[j->pick_count] < n ? j->forced[j->pick_count] : 0;
     else if (n > 1)
-        pick = j->chooser->choose(j->chooser, CRASH_CHOICE_NESTED, 0, j->numbers, n);
+        pick = j->chooser->choose(j->chooser, CRASH_CHOICE_NESTED, crash_disk_asking(j->disk), j->numbers, n);
     j->picks[j->pick_count++] = pick;
     return pick;
 }

@@ -5,7 +5,7 @@
 #include "harness/judge.h"
 
 #define SECTOR                 BLK_SECTOR_BYTES
-#define JUDGE_MAX_ALTERNATIVES 64u
+#define JUDGE_MAX_ALTERNATIVES 256u
 #define SECOND_LIFE_GENERATION 1000u /* no scenario has that many lives */
 
 struct judge {

@@ -803,6 +803,7 @@ static void disk_readv(struct blockdev *blk, uint64_t offset, const struct iovec
             uint64_t first = offset / BLK_SECTOR_BYTES,
                      end = (offset + inside + BLK_SECTOR_BYTES - 1) / BLK_SECTOR_BYTES;
             resolve_range(d, first, end);
+            crash_nested_read(d, first, end);
             if (d->chooser && !reading_table(d))
                 use_sectors(d, first, end);
         }
@@ -834,6 +835,7 @@ static uint64_t disk_next_data(struct blockdev *blk, uint64_t offset, uint64_t e
         uint32_t unit = crash_disk_unit_at(d, offset / BLK_SECTOR_BYTES);
         size_t in = offset % SIM_PAGE_BYTES, chunk = BLK_SECTOR_BYTES - in % BLK_SECTOR_BYTES;
         bool open = unit != NO_UNIT && d->chosen[unit] == CRASH_OPEN && !d->over[unit];
+        crash_nested_read(d, offset / BLK_SECTOR_BYTES, offset / BLK_SECTOR_BYTES + 1);
         if (open ? !d->unit_zero[unit] : !all_zero(p->bytes + in, chunk))
             return offset;
         offset += chunk;
@@ -858,6 +860,8 @@ uint8_t *crash_disk_sector_for_write(struct crash_disk *d, uint64_t sector, bool
     uint8_t *page = own_page(d, sector / SIM_PAGE_SECTORS);
     uint8_t *bytes = page + (sector % SIM_PAGE_SECTORS) * BLK_SECTOR_BYTES;
     uint32_t unit = crash_disk_unit_at(d, sector);
+    if (!whole)
+        crash_nested_read(d, sector, sector + 1);
     if (unit != NO_UNIT && d->chosen[unit] == CRASH_OPEN && !d->over[unit]) {
         if (whole && d->space->unit_sectors == 1) {
             crash_disk_log_undo(d, UNDO_OVER, unit);
@@ -1000,6 +1004,7 @@ void crash_disk_destroy(struct crash_disk *d)
     free(d->log);
     free(d->log_bytes);
     free(d->log_ops);
+    free(d->watched);
     free(d->atoms);
     free(d->providers);
     free(d->by_end);
@@ -1089,6 +1094,8 @@ void crash_disk_rewind(struct crash_disk *d, size_t mark)
     if (mark)
         return;
     crash_disk_log_stop(d);
+    d->watched_count = 0;
+    d->asked_count = d->asking = 0;
     d->writes = d->flushes = 0;
     for (size_t i = 0; i < d->used_count; i++)
         memset(d->used[d->used_units[i]], 0, sizeof(d->used[0]));

@@ -98,6 +98,10 @@ uint32_t crash_disk_log_epochs(const struct crash_disk *d);
 uint32_t crash_disk_log_closed(const struct crash_disk *d);
 void crash_disk_fail_again(struct crash_disk *d, uint32_t epoch, uint32_t (*choose)(void *opaque, uint32_t n),
                            void *opaque);
+/* For choose(): what is being asked for, if it is a piece of the disk and decides nothing but what that holds: a number from
+ * 1 (0: anything else). And later: has anybody looked at what it holds? If not, all answers lead to the same run. */
+uint32_t crash_disk_asking(const struct crash_disk *d);
+bool crash_disk_asked_was_read(const struct crash_disk *d, uint32_t asked);
 
 /* What recovery did since the last rewind to 0. */
 uint64_t crash_disk_writes(const struct crash_disk *d);

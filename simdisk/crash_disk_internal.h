@@ -80,6 +80,13 @@ struct logged_op {
     bool in; /* a resize: the second failure kept it */
 };
 
+/* One sector of a piece that a second failure asked for: has anybody looked at what it holds since? */
+struct watched {
+    uint64_t sector;
+    uint32_t asked;
+    bool read;
+};
+
 /* A length on offer, and the first crash point at which it can exist. */
 struct bucket {
     uint64_t bytes;
@@ -143,6 +150,10 @@ struct crash_disk {
     size_t log_op_count, log_op_cap;
     struct length_moved log_moved; /* when logging began */
     uint32_t log_epoch;
+    bool log_resized;        /* some operation of the log is a resize */
+    struct watched *watched; /* since the last rewind to 0 */
+    size_t watched_count, watched_cap;
+    uint32_t asked_count, asking; /* pieces asked for; the one being asked for, from 1, or 0 */
     uint64_t writes, flushes, allocations;
 };
 
@@ -159,6 +170,8 @@ void crash_nested_log(struct crash_disk *d, uint64_t sector, size_t undo_before,
 void crash_nested_log_cut(struct crash_disk *d, uint64_t sector, size_t undo_before, const uint8_t *bytes);
 /* The longest that the file may be if the power fails now: a cut takes away all up to there. */
 uint64_t crash_nested_reach(const struct crash_disk *d);
+/* Somebody is about to look at these sectors. */
+void crash_nested_read(struct crash_disk *d, uint64_t first, uint64_t end);
 /* One write is over; a resize; a flush. */
 void crash_nested_wrote(struct crash_disk *d);
 void crash_nested_resized(struct crash_disk *d);

@@ -13,6 +13,39 @@
 
 #include "simdisk/crash_disk_internal.h"
 
+/* --- who reads what was asked for ---------------------------------------------------------------------------------- */
+
+static uint32_t begin_asking(struct crash_disk *d)
+{
+    return d->asking = ++d->asked_count;
+}
+
+static void watch_sector(struct crash_disk *d, uint32_t asked, uint64_t sector)
+{
+    d->watched = crash_disk_grow(d, d->watched, d->watched_count + 1, &d->watched_cap, sizeof(*d->watched));
+    d->watched[d->watched_count++] = (struct watched){.sector = sector, .asked = asked};
+}
+
+void crash_nested_read(struct crash_disk *d, uint64_t first, uint64_t end)
+{
+    for (size_t i = 0; i < d->watched_count; i++)
+        if (d->watched[i].sector >= first && d->watched[i].sector < end)
+            d->watched[i].read = true;
+}
+
+uint32_t crash_disk_asking(const struct crash_disk *d)
+{
+    return d->asking;
+}
+
+bool crash_disk_asked_was_read(const struct crash_disk *d, uint32_t asked)
+{
+    for (size_t i = 0; i < d->watched_count; i++)
+        if (d->watched[i].asked == asked && d->watched[i].read)
+            return true;
+    return false;
+}
+
 /* --- remembering --------------------------------------------------------------------------------------------------- */
 
 void crash_disk_log_start(struct crash_disk *d)
@@ -27,6 +60,7 @@ void crash_disk_log_stop(struct crash_disk *d)
     d->logging = false;
     d->log_count = d->log_op_count = 0;
     d->log_epoch = 0;
+    d->log_resized = false;
 }
 
 static uint64_t piece_of(const struct crash_disk *d, uint64_t sector)
@@ -42,13 +76,24 @@ static uint64_t piece_of(const struct crash_disk *d, uint64_t sector)
     return d->log_op_count;
 }
 
+/* Was the sector cut away in this epoch? Then what is written there is a change also if it is zeros: the cut may be lost. */
+static bool was_cut(const struct crash_disk *d, uint64_t sector)
+{
+    for (size_t i = d->log_count; d->log_resized && i-- > 0 && d->log[i].epoch == d->log_epoch;)
+        if (d->log[i].sector == sector && d->log[i].op < d->log_op_count && d->log_ops[d->log[i].op].resizes)
+            return true;
+    return false;
+}
+
 void crash_nested_log(struct crash_disk *d, uint64_t sector, size_t undo_before, const uint8_t *bytes)
 {
     const struct undo *u = &d->undo[undo_before];
+    crash_nested_read(d, sector, sector + 1); /* what it held says whether it changes */
     while (u->kind != UNDO_BYTES && u->kind != UNDO_OVER)
         u++; /* a unit was decided first */
     bool open = u->kind == UNDO_OVER;
     bool changes = open || memcmp(d->saved + u->saved * BLK_SECTOR_BYTES, bytes, BLK_SECTOR_BYTES) != 0;
+    changes = changes || was_cut(d, sector);
     d->log = crash_disk_grow(d, d->log, d->log_count + 1, &d->log_cap, sizeof(*d->log));
     d->log_bytes = crash_disk_grow(d, d->log_bytes, d->log_count + 1, &d->log_bytes_cap, BLK_SECTOR_BYTES);
     memcpy(d->log_bytes + d->log_count * BLK_SECTOR_BYTES, bytes, BLK_SECTOR_BYTES);
@@ -103,6 +148,7 @@ void crash_nested_wrote(struct crash_disk *d)
 
 void crash_nested_resized(struct crash_disk *d)
 {
+    d->log_resized = true;
     end_op(d, &(struct logged_op){.length = d->length.bytes, .resizes = true});
 }
 
@@ -155,6 +201,9 @@ struct failure {
     struct crash_disk *d;
     size_t first, end;       /* the epoch's entries, */
     size_t first_op, end_op; /* and operations */
+    uint64_t start;          /* the file's length without the epoch's writes */
+    bool length_first;       /* the length is known before the pieces are asked for: */
+    uint64_t length;         /* exactly so much */
     uint32_t (*choose)(void *opaque, uint32_t n);
     void *opaque;
 };
@@ -188,6 +237,31 @@ static void ask_resizes(const struct failure *f)
         ops[i].in = ops[i].resizes && resize_shows(f, i) && ask(f, 2);
 }
 
+static uint64_t end_of(const struct logged *l)
+{
+    return (l->sector + 1) * BLK_SECTOR_BYTES;
+}
+
+/* Asks for a piece, which is an operation or what its first entry says, in such a way that an explorer can tell whether
+ * anybody reads it. Not where it says how long the file is. */
+static uint32_t ask_watched(const struct failure *f, uint32_t n, size_t entry, uint64_t piece, bool op)
+{
+    const struct logged *log = f->d->log;
+    bool watch = n > 1;
+    for (size_t i = entry; i < f->end && !f->length_first; i++)
+        if ((op ? log[i].op : log[i].piece) == piece && end_of(&log[i]) > f->start)
+            watch = false;
+    if (!watch)
+        return ask(f, n);
+    uint32_t asked = begin_asking(f->d);
+    for (size_t i = entry; i < f->end; i++)
+        if ((op ? log[i].op : log[i].piece) == piece)
+            watch_sector(f->d, asked, log[i].sector);
+    uint32_t pick = ask(f, n);
+    f->d->asking = 0;
+    return pick;
+}
+
 /* Whole writes: one that changes nothing, over nothing that this epoch wrote, is the same there or not. */
 static bool write_shows(const struct failure *f, size_t op)
 {
@@ -208,7 +282,7 @@ static void ask_whole_writes(const struct failure *f)
 {
     for (size_t op = f->first_op; op < f->end_op; op++) {
         bool resizes = f->d->log_ops[op].resizes, shows = resizes || write_shows(f, op);
-        bool in = resizes ? f->d->log_ops[op].in : shows && ask(f, 2);
+        bool in = resizes ? f->d->log_ops[op].in : shows && ask_watched(f, 2, f->first, op, true);
         for (size_t i = f->first; i < f->end; i++)
             if (f->d->log[i].op == op)
                 f->d->log[i].fate = !shows ? FATE_EITHER : in ? FATE_KEPT : FATE_LOST;
@@ -234,9 +308,34 @@ static uint32_t number_changes(const struct failure *f, size_t entry)
     return n;
 }
 
-/* May just the piece's first `kept` changes have persisted, as far as the cuts say? */
+/* How far the entry reaches if it persisted: what a later cut took away, it does not provide. */
+static uint64_t reach_of(const struct failure *f, const struct logged *l)
+{
+    uint64_t end = f->d->log_ops[l->op].resizes ? 0 : end_of(l);
+    for (size_t op = l->op + 1; op < f->end_op; op++)
+        if (f->d->log_ops[op].resizes && f->d->log_ops[op].in && f->d->log_ops[op].length < end)
+            end = f->d->log_ops[op].length;
+    return end;
+}
+
+/* A sector, where the length is known: it may not reach beyond, and the one at the end must reach so far. */
+static bool fits_length(const struct failure *f, size_t entry, uint32_t kept)
+{
+    const struct logged *log = f->d->log;
+    uint64_t reach = 0;
+    if (!f->length_first || end_of(&log[entry]) <= f->start || end_of(&log[entry]) < f->length)
+        return true;
+    for (size_t i = entry; i < f->end; i++)
+        if (log[i].piece == log[entry].piece && log[i].nth <= kept && reach_of(f, &log[i]) > reach)
+            reach = reach_of(f, &log[i]);
+    return end_of(&log[entry]) == f->length ? reach == f->length : !kept || reach <= f->length;
+}
+
+/* May just the piece's first `kept` changes have persisted, as far as the cuts and the length say? */
 static bool may_keep(const struct failure *f, size_t entry, uint32_t kept)
 {
+    if (!fits_length(f, entry, kept))
+        return false;
     const struct logged *log = f->d->log;
     for (size_t i = entry; i < f->end; i++) {
         const struct logged_op *op = &f->d->log_ops[log[i].op];
@@ -254,7 +353,7 @@ static uint32_t ask_kept(const struct failure *f, size_t entry, uint32_t changes
     for (uint32_t k = 0; k <= changes; k++)
         n += may_keep(f, entry, k);
     assert(n && "the cuts left a piece nothing it could be");
-    for (uint32_t pick = ask(f, n);; kept++)
+    for (uint32_t pick = ask_watched(f, n, entry, f->d->log[entry].piece, false);; kept++)
         if (may_keep(f, entry, kept) && !pick--)
             return kept;
 }
@@ -283,8 +382,6 @@ static void ask_piece(const struct failure *f, size_t entry)
 
 static void ask_pieces(const struct failure *f)
 {
-    for (size_t i = f->first; i < f->end; i++)
-        f->d->log[i].fate = FATE_OPEN;
     if (whole_writes(f)) {
         ask_whole_writes(f);
         return;
@@ -295,11 +392,6 @@ static void ask_pieces(const struct failure *f)
 }
 
 /* --- the file's length --------------------------------------------------------------------------------------------- */
-
-static uint64_t end_of(const struct logged *l)
-{
-    return (l->sector + 1) * BLK_SECTOR_BYTES;
-}
 
 static void grow_to(struct length_moved *m, uint64_t bytes)
 {
@@ -324,16 +416,6 @@ static struct length_moved known_length(const struct failure *f)
     return m;
 }
 
-/* How far the entry reaches if it persisted: what a later cut took away, it does not provide. */
-static uint64_t reach_of(const struct failure *f, const struct logged *l)
-{
-    uint64_t end = f->d->log_ops[l->op].resizes ? 0 : end_of(l);
-    for (size_t op = l->op + 1; op < f->end_op; op++)
-        if (f->d->log_ops[op].resizes && f->d->log_ops[op].in && f->d->log_ops[op].length < end)
-            end = f->d->log_ops[op].length;
-    return end;
-}
-
 /* The next length above `above` that this epoch may have given the file, in steps of 4 KiB: what was not asked for, since
  * it changed no contents, may be there or not. 0: none. */
 static uint64_t next_length(const struct failure *f, uint64_t above)
@@ -347,11 +429,41 @@ static uint64_t next_length(const struct failure *f, uint64_t above)
     return next;
 }
 
+/* The next length above `above` that any sector of this epoch may give the file; 0: none. */
+static uint64_t next_end(const struct failure *f, uint64_t above)
+{
+    uint64_t next = 0;
+    for (size_t i = f->first; i < f->end; i++) {
+        uint64_t end = reach_of(f, &f->d->log[i]);
+        if (end > above && (!next || end < next))
+            next = end;
+    }
+    return next;
+}
+
+/* Where sectors choose, the length is asked for before them: then they decide nothing but their contents. */
+static void ask_length(struct failure *f)
+{
+    uint32_t n = 1;
+    f->length = f->start;
+    for (uint64_t at = f->start; (at = next_end(f, at)); n++)
+        ;
+    for (uint32_t pick = ask(f, n); pick; pick--)
+        f->length = next_end(f, f->length);
+}
+
 static void settle_length(const struct failure *f)
 {
     struct length_moved m = known_length(f);
-    uint64_t known = crash_disk_length_after(f->d, &m), length = known;
+    uint64_t known = crash_disk_length_after(f->d, &m), length = f->length_first ? f->length : known;
     uint32_t n = 1;
+    assert(length >= known && "a sector reaches beyond the length that was chosen");
+    if (length > known)
+        grow_to(&m, length);
+    if (f->length_first) {
+        crash_disk_move_length(f->d, &m);
+        return;
+    }
     for (uint64_t at = length; (at = next_length(f, at)); n++)
         ;
     for (uint32_t pick = ask(f, n); pick; pick--)
@@ -411,24 +523,42 @@ static void find_epoch(struct failure *f, uint32_t epoch)
         f->end_op++;
 }
 
+static bool follows_data(const struct crash_disk *d)
+{
+    return !d->space->history->fixed_size && !d->space->lengths;
+}
+
+static void settle_start(struct failure *f)
+{
+    struct length_moved m = known_length(f);
+    f->start = follows_data(f->d) ? crash_disk_length_after(f->d, &m) : UINT64_MAX;
+    f->length_first = follows_data(f->d) && f->d->length.resolved && f->d->space->model->atom == SIM_ATOM_512;
+    if (f->length_first)
+        ask_length(f);
+}
+
 void crash_disk_fail_again(struct crash_disk *d, uint32_t epoch, uint32_t (*choose)(void *opaque, uint32_t n),
                            void *opaque)
 {
     struct failure f = {.d = d, .choose = choose, .opaque = opaque};
     d->logging = false;
+    d->asking = 0;
     find_epoch(&f, epoch);
     for (size_t i = d->log_count; i-- > f.first;)
         take_back(d, &d->log[i]);
     ask_resizes(&f);
+    for (size_t i = f.first; i < f.end; i++)
+        d->log[i].fate = FATE_OPEN;
+    settle_start(&f);
     ask_pieces(&f);
     for (size_t i = f.first; i < f.end; i++)
         if (d->log[i].fate == FATE_KEPT)
             play_again(d, i);
-    if (!d->space->history->fixed_size && d->length.resolved) {
-        if (d->space->lengths)
+    if (!follows_data(d)) {
+        if (d->space->lengths && d->length.resolved)
             settle_own_length(&f);
-        else
-            settle_length(&f);
+    } else if (d->length.resolved) {
+        settle_length(&f);
     }
     crash_disk_log_stop(d);
 }

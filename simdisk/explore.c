@@ -12,6 +12,7 @@ struct mattered {
     uint64_t used[CRASH_USED_WORDS];
     struct crash_length_use length;
     uint64_t bucket;
+    bool read; /* a piece that a second failure asked for */
 };
 
 /* One question on the way of the current run. */
@@ -215,6 +216,8 @@ static void merge_use(struct explorer *x, const struct node *node)
             m->used[i] |= used[i];
         return;
     }
+    if (node->kind == CRASH_CHOICE_NESTED)
+        m->read |= !node->index || crash_disk_asked_was_read(x->disk, (uint32_t)node->index);
     if (node->kind != CRASH_CHOICE_LENGTH)
         return;
     struct crash_length_use use = crash_disk_length_use(x->disk);
@@ -263,17 +266,31 @@ static bool stands_for(const struct explorer *x, const struct node *node, uint32
     case CRASH_CHOICE_LENGTH:
         return !m->length.exact && b->bucket >= m->length.at_least && b->bucket < m->length.at_most;
     case CRASH_CHOICE_CUT:
-    case CRASH_CHOICE_NESTED:
         return false;
+    case CRASH_CHOICE_NESTED:
+        return !m->read;
     }
     return false;
+}
+
+/* Are equivalent answers skipped? With tables apart, units are not asked for unless they must be. */
+static bool prunes(const struct explorer *x, const struct node *node)
+{
+    return x->mode.prune || (x->mode.tables_apart && node->kind == CRASH_CHOICE_NESTED);
+}
+
+static void merge_uses(struct explorer *x)
+{
+    for (size_t i = 0; i < x->node_count; i++)
+        if (prunes(x, &x->nodes[i]))
+            merge_use(x, &x->nodes[i]);
 }
 
 static bool next_answer(struct explorer *x, struct node *node)
 {
     while (++node->current < node->count) {
         bool skip = false;
-        for (uint32_t i = node->explored; x->mode.prune && i != NONE_EXPLORED && !skip;
+        for (uint32_t i = node->explored; prunes(x, node) && i != NONE_EXPLORED && !skip;
              i = x->answers[node->first + i].before)
             skip = stands_for(x, node, i, node->current);
         if (!skip)
@@ -314,8 +331,7 @@ uint64_t explorer_run(struct explorer *x, struct explore_mode mode, explore_scri
             break;
         }
         assert(x->depth == x->node_count);
-        for (size_t i = 0; mode.prune && i < x->node_count; i++)
-            merge_use(x, &x->nodes[i]);
+        merge_uses(x);
     } while (advance(x));
     crash_disk_rewind(x->disk, 0);
     return runs;
@@ -323,6 +339,7 @@ uint64_t explorer_run(struct explorer *x, struct explore_mode mode, explore_scri
 
 void explorer_again(struct explorer *x)
 {
+    merge_uses(x); /* what mattered so far has led here */
     crash_disk_rewind(x->disk, 0);
     x->depth = x->deviated_count = 0;
 }
