@@ -33,6 +33,15 @@ void crash_nested_read(struct crash_disk *d, uint64_t first, uint64_t end)
             d->watched[i].read = true;
 }
 
+/* Is it part of a piece that nobody has looked at? */
+static bool unseen(const struct crash_disk *d, uint64_t sector)
+{
+    for (size_t i = 0; i < d->watched_count; i++)
+        if (d->watched[i].sector == sector && !d->watched[i].read)
+            return true;
+    return false;
+}
+
 uint32_t crash_disk_asking(const struct crash_disk *d)
 {
     return d->asking;
@@ -88,12 +97,11 @@ static bool was_cut(const struct crash_disk *d, uint64_t sector)
 void crash_nested_log(struct crash_disk *d, uint64_t sector, size_t undo_before, const uint8_t *bytes)
 {
     const struct undo *u = &d->undo[undo_before];
-    crash_nested_read(d, sector, sector + 1); /* what it held says whether it changes */
     while (u->kind != UNDO_BYTES && u->kind != UNDO_OVER)
         u++; /* a unit was decided first */
     bool open = u->kind == UNDO_OVER;
-    bool changes = open || memcmp(d->saved + u->saved * BLK_SECTOR_BYTES, bytes, BLK_SECTOR_BYTES) != 0;
-    changes = changes || was_cut(d, sector);
+    bool changes = open || unseen(d, sector) || was_cut(d, sector) ||
+                   memcmp(d->saved + u->saved * BLK_SECTOR_BYTES, bytes, BLK_SECTOR_BYTES) != 0;
     d->log = crash_disk_grow(d, d->log, d->log_count + 1, &d->log_cap, sizeof(*d->log));
     d->log_bytes = crash_disk_grow(d, d->log_bytes, d->log_count + 1, &d->log_bytes_cap, BLK_SECTOR_BYTES);
     memcpy(d->log_bytes + d->log_count * BLK_SECTOR_BYTES, bytes, BLK_SECTOR_BYTES);
@@ -105,18 +113,11 @@ void crash_nested_log(struct crash_disk *d, uint64_t sector, size_t undo_before,
                                              .changes = changes};
 }
 
-/* Is there anything of the sector that the cut takes away, whatever else of this epoch persisted? Then it counts as a change
- * also where the sector is zeros already: what made it so may be lost. */
+/* A change also where the sector is zeros: what made it so may be lost, or nobody has looked. */
 void crash_nested_log_cut(struct crash_disk *d, uint64_t sector, size_t undo_before, const uint8_t *bytes)
 {
-    bool written = false;
-    for (size_t i = d->log_count; i-- > 0 && d->log[i].epoch == d->log_epoch && !written;)
-        written = d->log[i].sector == sector;
     crash_nested_log(d, sector, undo_before, bytes);
-    struct logged *l = &d->log[d->log_count - 1];
-    l->changes |= written;
-    if (!l->changes)
-        d->log_count--;
+    d->log[d->log_count - 1].changes = true;
 }
 
 uint64_t crash_nested_reach(const struct crash_disk *d)
