@@ -137,7 +137,8 @@ static bool counts(const struct gen_workload *w, const struct gen_state *s, cons
     case GEN_KIND_FLUSH:
         return !s->flushed || s->failed; /* there is nothing to be flushed, if the last one did not fail */
     case GEN_KIND_CLOSE:
-        return !s->fresh || s->read_only || s->failed; /* closing what was only opened */
+        /* Closing what was only opened; but behind a kill a close vouches for what the dead process had written. */
+        return !s->fresh || !s->flushed || s->read_only || s->failed;
     case GEN_KIND_CRASH:
         return !first; /* nothing is pending yet */
     case GEN_KIND_KILL:

@@ -2,8 +2,8 @@
  *
  *     bench_gen [--json FILE] [CLAIM...]
  *
- * A row is a design with the bug in it, a disk model, and what counts as having found it. No scenario is read: the
- * generator starts at its first workload, under every schedule, and the clock stops at the first finding of that class.
+ * tests/bench/gen_bugs.h has the bugs. No scenario is read: harness/gen_hunt.h starts at the generator's first workload, and
+ * the clock stops at the first finding of the class that was asked for.
  */
 #include "tests/bench/bench_kit.h"
 
@@ -12,34 +12,7 @@
 #include <time.h>
 
 #include "harness/design_load.h"
-#include "harness/gen_judge.h"
-#include "harness/id.h"
-
-#define OPS_TARGET 4u
-
-static const struct bug {
-    const char *claim, *what, *design, *disk;
-    enum verdict_class class;
-    unsigned classes; /* 0: the default bound's */
-} bugs[] = {
-    {"A1", "a reused cluster shows what it held", "trim", "ssd", VERDICT_DISCLOSURE, 0},
-    {"A2", "an entry beyond the end, and no mark", "v2", "ssd", VERDICT_CORRUPT, 0},
-    {"A3", "the tail is handed out again", "upstream,need_check=flushed,zero_fill=skip-all-zero", "ssd",
-     VERDICT_DISCLOSURE, 0},
-    {"A5", "nobody waits for an allocation", "v2,lock=none", "writethrough", VERDICT_LOST_FLUSHED, 0},
-    {"A6", "a flush overtakes the link", "v2", "writethrough", VERDICT_LOST_FLUSHED, 0},
-    {"A7", "copied bytes lost", "v2", "ssd", VERDICT_LOST_COW, 0},
-    {"A9", "a mark that is not durable", "upstream", "ssd", VERDICT_CORRUPT, 0},
-    {"A10", "a dangling entry becomes valid", "upstream", "ssd", VERDICT_DISCLOSURE, 0},
-    {"A12", "a zero fill left out, on a device", "zero-detect", "hostdev", VERDICT_DISCLOSURE, 0},
-    {"A15", "no flush without a backing file, on a device", "skip-no-backing", "hostdev", VERDICT_DISCLOSURE, 0},
-    {"A22", "the mark cleared before the flush", "naive", "ssd", VERDICT_CORRUPT, 0},
-    {"A26", "a link before its table", "v2,l1_flush=off", "ssd", VERDICT_CORRUPT, 0},
-    {"B2", "the repair's flush left out", "mark-flushed", "ssd", VERDICT_CORRUPT, GEN_BASIC | GEN_KILL},
-    {"B3", "a failed mark counts as set", "mark-flushed,repair_flush=on", "ssd", VERDICT_CORRUPT,
-     GEN_WRITE | GEN_FLUSH | GEN_INJECT},
-    {"B8", "what a zero cluster had hidden", "upstream", "writethrough", VERDICT_LOST_FLUSHED, 0},
-};
+#include "tests/bench/gen_bugs.h"
 
 /* Not by the clock on the wall: other work slows that down, and here there is no second measurement to compare with. */
 static double cpu_seconds(void)
@@ -47,67 +20,45 @@ static double cpu_seconds(void)
     return (double)clock() / CLOCKS_PER_SEC;
 }
 
-struct search {
-    const struct bug *bug;
-    double begin, seconds;
-    char name[GEN_NAME_MAX];
-    unsigned words;
-    uint64_t workload;
-};
-
-static bool found(void *opaque, const struct gen_kind_found *k)
+static void say(const struct gen_bug *b, const struct gen_hunt *h, double seconds)
 {
-    struct search *s = opaque;
-    if (k->class != s->bug->class)
-        return true;
-    s->seconds = cpu_seconds() - s->begin;
-    s->words = k->words;
-    s->workload = k->workload;
-    snprintf(s->name, sizeof(s->name), "%s", k->name);
-    return false;
+    char name[160], how[600];
+    const char *bound = b->bound ? b->bound : "the default bound";
+    snprintf(name, sizeof(name), "time to %s", b->claim);
+    if (h->found)
+        snprintf(how, sizeof(how), "%s: %s, %s on %s, workload %" PRIu64 " of %s, %s, %u words, %" PRIu64 " judgements",
+                 b->what, verdict_class_name(b->class), b->design, b->disk, h->workload, bound, h->name, h->words,
+                 h->turns);
+    else
+        snprintf(how, sizeof(how), "%s: %s, %s on %s: NOT FOUND within %s", b->what, verdict_class_name(b->class),
+                 b->design, b->disk, bound);
+    bench_say(&(struct bench_number){.name = name,
+                                     .value = seconds,
+                                     .unit = "s CPU",
+                                     .target = "found, in 4 operations",
+                                     .met = h->found && h->words <= GEN_BUG_WORDS,
+                                     .how = how});
 }
 
-static int search(struct search *s)
+static int search(const struct gen_bug *b)
 {
     struct qed_design_error design_err;
     struct scn_error err;
-    struct gen_judge g = {.disk = sim_disk_model_find(s->bug->disk), .bound = GEN_DEFAULT, .found = found, .opaque = s};
-    if (design_load(s->bug->design, &g.design, &design_err)) {
+    const struct qed_design *design;
+    if (design_load(b->design, &design, &design_err)) {
         fprintf(stderr, "bench_gen: %s\n", design_err.text);
         return -1;
     }
-    if (s->bug->classes)
-        g.bound.classes = s->bug->classes;
-    g.options = (struct cell_options){.explore = EXPLORE_COMPLETE,
-                                      .limit = 1000000,
-                                      .nested = 1,
-                                      .schedule = ID_ALL_SCHEDULES,
-                                      .schedule_limit = 5000,
-                                      .seed = 1};
-    s->begin = cpu_seconds();
-    int ret = gen_judge_run(&g, &err);
+    struct gen_hunt h = gen_bug_hunt(b, design);
+    double begin = cpu_seconds();
+    int ret = gen_hunt_run(&h, &err);
     if (ret)
         fprintf(stderr, "bench_gen: %s\n", err.text);
-    gen_judge_free(&g);
-    design_unload(g.design);
+    else
+        say(b, &h, cpu_seconds() - begin);
+    gen_hunt_free(&h);
+    design_unload(design);
     return ret;
-}
-
-static void say(const struct search *s)
-{
-    char name[160], how[500] = "NOT FOUND within the default bound";
-    const struct bug *b = s->bug;
-    bool met = s->name[0] && s->words <= OPS_TARGET;
-    snprintf(name, sizeof(name), "time to %s", b->claim);
-    if (s->name[0])
-        snprintf(how, sizeof(how), "%s: %s, %s on %s, workload %" PRIu64 ", %s, %u words", b->what,
-                 verdict_class_name(b->class), b->design, b->disk, s->workload, s->name, s->words);
-    bench_say(&(struct bench_number){.name = name,
-                                     .value = s->seconds,
-                                     .unit = "s CPU",
-                                     .target = "found, in 4 operations",
-                                     .met = met,
-                                     .how = how});
 }
 
 /* Those named, or all. */
@@ -126,13 +77,8 @@ int main(int argc, char **argv)
         bench_json_open(argv[2]);
         first = 3;
     }
-    for (size_t i = 0; i < sizeof(bugs) / sizeof(bugs[0]); i++) {
-        struct search s = {.bug = &bugs[i]};
-        if (!wanted(bugs[i].claim, argc - first, argv + first))
-            continue;
-        if (search(&s))
+    for (size_t i = 0; i < GEN_BUG_COUNT; i++)
+        if (wanted(gen_bugs[i].claim, argc - first, argv + first) && search(&gen_bugs[i]))
             return 1;
-        say(&s);
-    }
     return bench_all_met() ? 0 : 1;
 }
