@@ -40,10 +40,13 @@ static int judge(struct gen_hunt *h, const struct gen_workload *w, bool in_full,
     struct cell_options o = h->options;
     struct taker t = {.class = h->class};
     struct scenario *s;
+    gen_name(w, name, sizeof(name));
+    if (h->with && !strstr(name, h->with))
+        return 0;
     int ret = gen_scenario(w, &s, err);
     if (ret)
         return ret;
-    o.id_scenario = gen_name(w, name, sizeof(name));
+    o.id_scenario = name;
     o.schedule = ID_ALL_SCHEDULES;
     if (!in_full) {
         o.first_life = true;

@@ -17,6 +17,7 @@ struct gen_hunt {
     const struct sim_disk_model *disk;
     struct gen_bound bound;
     enum verdict_class class;
+    const char *with;            /* only workloads whose name has this in it; NULL: all */
     struct cell_options options; /* of the judgement in full; schedule and id_scenario are set here */
     /* What came of it. */
     bool found;

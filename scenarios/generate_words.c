@@ -225,10 +225,11 @@ static void print_other(FILE *out, const struct gen_word *word)
     static const struct {
         const char *text, *statements;
     } others[] = {
-        {"c", "close\nopen rw\n"}, {"gc", "truncate 8M\n"},  {"gt", "truncate 13M\n"},   {"n", "rebase none\n"},
-        {"or", "reopen ro\n"},     {"ow", "reopen rw\n"},    {"cr", "close\nopen ro\n"}, {"cc", "close\nopen check\n"},
-        {"x", "crash\n"},          {"k", "kill\nopen rw\n"}, {"kr", "kill\nopen ro\n"},  {"kc", "kill\nopen check\n"},
-        {"s", "sleep 6s\n"},
+        {"c", "close\nopen rw\n"},  {"gc", "truncate 8M\n"},       {"gt", "truncate 13M\n"},
+        {"n", "rebase none\n"},     {"or", "reopen ro\n"},         {"ow", "reopen rw\n"},
+        {"cr", "close\nopen ro\n"}, {"cc", "close\nopen check\n"}, {"x", "crash\n"},
+        {"k", "kill\nopen rw\n"},   {"kr", "kill\nopen ro\n"},     {"kc", "kill\nopen check\n"},
+        {"s", "sleep 6s\n"},        {"xr", "crash\nopen ro\n"},    {"xc", "crash\nopen check\n"},
     };
     if (word->kind == GEN_KIND_INJECT)
         print_inject(out, word->text + 1);

@@ -18,24 +18,25 @@ struct gen_bug {
     unsigned classes; /* 0: the default bound's; else these, and ... */
     unsigned ops, events;
     const char *bound; /* ... these words for them */
+    const char *with;  /* only workloads whose name has this in it, where another bug is of the same class; or NULL */
     bool dear;         /* takes seconds */
 };
 
 #define BUG(claim, what, design, disk, class)                                                                          \
     {                                                                                                                  \
-        claim, what, design, disk, class, 0, 0, 0, NULL, false                                                         \
+        claim, what, design, disk, class, 0, 0, 0, NULL, NULL, false                                                   \
     }
 #define DEAR(claim, what, design, disk, class)                                                                         \
     {                                                                                                                  \
-        claim, what, design, disk, class, 0, 0, 0, NULL, true                                                          \
+        claim, what, design, disk, class, 0, 0, 0, NULL, NULL, true                                                    \
     }
 
 static const struct gen_bug gen_bugs[] = {
-    BUG("A1", "a reused cluster shows what it held", "careful,reuse=after-flush,data_flush=never", "ssd",
-        VERDICT_DISCLOSURE),
+    DEAR("A1", "a reused cluster shows what it held", "careful,reuse=after-flush,data_flush=never", "ssd",
+         VERDICT_DISCLOSURE),
     BUG("A2", "an entry beyond the end, and no mark", "v2", "ssd", VERDICT_CORRUPT),
-    BUG("A3", "the tail is handed out again", "careful,zero_fill=skip-all-zero,tail=round-down", "ssd",
-        VERDICT_DISCLOSURE),
+    DEAR("A3", "the tail is handed out again", "careful,zero_fill=skip-all-zero,tail=round-down", "ssd",
+         VERDICT_DISCLOSURE),
     BUG("A3b", "reused before the discard is durable", "careful,reuse=at-once", "ssd", VERDICT_DISCLOSURE),
     DEAR("A5", "nobody waits for an allocation", "v2,lock=none", "writethrough", VERDICT_LOST_FLUSHED),
     DEAR("A6", "a flush overtakes the link", "v2", "writethrough", VERDICT_LOST_FLUSHED),
@@ -50,20 +51,25 @@ static const struct gen_bug gen_bugs[] = {
     BUG("A22 L1", "cleared before the flush, with an L1 update", "naive,clear_on=l1-update,l1_flush=off", "ssd",
         VERDICT_CORRUPT),
     BUG("A26", "a link before its table", "careful,need_check=off,l1_flush=off", "ssd", VERDICT_CORRUPT),
-    DEAR("A29", "two entries of one sector at a time", "v2,lock=entry,publish=after-write", "writethrough", VERDICT_LOST_FLUSHED),
+    DEAR("A29", "two entries of one sector at a time", "v2,lock=entry,publish=after-write", "writethrough",
+         VERDICT_LOST_FLUSHED),
     {"B1", "a close that flushes nothing", "careful", "ssd", VERDICT_LOST_FLUSHED, GEN_WRITE | GEN_KILL | GEN_CLOSE, 1,
-     2, "--only write,close,kill --ops 1 --events 2", false},
+     2, "--only write,close,kill --ops 1 --events 2", NULL, false},
     {"B2", "the repair's flush left out", "careful,data_flush=never,repair_flush=off", "ssd", VERDICT_CORRUPT,
-     GEN_BASIC | GEN_KILL, 2, 1, "--with kill", false},
+     GEN_BASIC | GEN_KILL, 2, 1, "--with kill", NULL, false},
     {"B3", "a failed mark counts as set", "mark-flushed,repair_flush=on", "ssd", VERDICT_CORRUPT,
-     GEN_WRITE | GEN_FLUSH | GEN_INJECT, 2, 1, "--only write,flush,inject", false},
+     GEN_WRITE | GEN_FLUSH | GEN_INJECT, 2, 1, "--only write,flush,inject", NULL, false},
     {"B4", "an entry that could not be written stays", "upstream,zero_cluster_fill=zeros", "writethrough",
-     VERDICT_LOST_FLUSHED, GEN_WRITE | GEN_FLUSH | GEN_INJECT, 2, 2, "--only write,flush,inject --events 2", true},
+     VERDICT_LOST_FLUSHED, GEN_WRITE | GEN_FLUSH | GEN_INJECT, 2, 2, "--only write,flush,inject --events 2, il2_update",
+     "il2_update", false},
+    {"B5", "a table link that could not be written stays", "upstream,zero_cluster_fill=zeros", "writethrough",
+     VERDICT_LOST_FLUSHED, GEN_WRITE | GEN_FLUSH | GEN_INJECT, 2, 2, "--only write,flush,inject --events 2, il1_update",
+     "il1_update", false},
     {"B6", "a failed flush forgotten", "careful", "fsync-drop", VERDICT_LOST_FLUSHED,
-     GEN_WRITE | GEN_FLUSH | GEN_INJECT, 1, 3, "--only write,flush,inject --ops 1 --events 3", true},
+     GEN_WRITE | GEN_FLUSH | GEN_INJECT, 1, 3, "--only write,flush,inject --ops 1 --events 3", NULL, true},
     {"B7", "a marked image writable without a check", "mark-flushed,repair_flush=on", "ssd", VERDICT_DISCLOSURE,
-     GEN_WRITE | GEN_CRASH | GEN_REOPEN, 3, 1, "--only write,crash,reopen --ops 3", true},
-    BUG("B8", "what a zero cluster had hidden", "upstream", "writethrough", VERDICT_LOST_FLUSHED),
+     GEN_WRITE | GEN_CRASH | GEN_REOPEN, 3, 1, "--only write,crash,reopen --ops 3, xr.ow", "xr.ow", false},
+    DEAR("B8", "what a zero cluster had hidden", "upstream", "writethrough", VERDICT_LOST_FLUSHED),
 };
 #define GEN_BUG_COUNT (sizeof(gen_bugs) / sizeof(gen_bugs[0]))
 
@@ -74,6 +80,7 @@ static inline struct gen_hunt gen_bug_hunt(const struct gen_bug *b, const struct
         .design = design, .disk = sim_disk_model_find(b->disk), .bound = GEN_DEFAULT, .class = b->class};
     if (b->classes)
         h.bound = (struct gen_bound){.ops = b->ops, .events = b->events, .classes = b->classes};
+    h.with = b->with;
     h.options = (struct cell_options){
         .explore = EXPLORE_COMPLETE, .limit = 1000000, .nested = 1, .schedule_limit = 5000, .seed = 1};
     return h;

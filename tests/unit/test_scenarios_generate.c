@@ -11,10 +11,12 @@
 
 #include <cmocka.h>
 
+#include "harness/design_load.h"
 #include "harness/gen_judge.h"
 #include "harness/id.h"
 #include "scenarios/generate.h"
 #include "simdisk/xalloc.h"
+#include "tests/bench/gen_bugs.h"
 
 static const struct gen_bound everything = {.ops = 2, .events = 1, .classes = GEN_ALL};
 
@@ -83,6 +85,22 @@ static void test_a_name_as_text(void **state)
                               "zero 0 4096\n"
                               "close\nopen rw\n");
     free(text);
+}
+
+/* A word that is written as nothing makes a workload that is not what its name says. */
+static void test_each_word_is_a_statement(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < gen_word_count; i++) {
+        struct gen_workload w = {.count = 1};
+        w.steps[0].word = (uint8_t)i;
+        char *text = gen_text(&w);
+        const char *end = strchr(text, '\n');
+        end = strchr(end + 1, '\n'); /* of the image */
+        if (!end[1])
+            fail_msg("%s is written as nothing", gen_words[i].text);
+        free(text);
+    }
 }
 
 static void test_what_is_no_name(void **state)
@@ -224,15 +242,54 @@ static void test_reductions_lose_nothing(void **state)
     compare_reduced("upstream", GEN_WRITE | GEN_FLUSH | GEN_KILL, 1);
 }
 
+/* From an empty start, each bug of the ledger: found, with at most four words. The dear ones are in make bench. */
+static void test_finds_the_ledgers_bugs(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < GEN_BUG_COUNT; i++) {
+        const struct gen_bug *b = &gen_bugs[i];
+        const struct qed_design *design;
+        struct qed_design_error design_err;
+        struct scn_error err;
+        if (b->dear)
+            continue;
+        if (design_load(b->design, &design, &design_err))
+            fail_msg("%s: %s", b->claim, design_err.text);
+        struct gen_hunt h = gen_bug_hunt(b, design);
+        if (gen_hunt_run(&h, &err))
+            fail_msg("%s: %s", b->claim, err.text);
+        if (!h.found || h.words > GEN_BUG_WORDS)
+            fail_msg("%s: %s", b->claim, h.found ? h.name : "not found");
+        gen_hunt_free(&h);
+        design_unload(design);
+    }
+}
+
+/* What has no bug is not found to have one. */
+static void test_finds_nothing_where_nothing_is(void **state)
+{
+    (void)state;
+    struct scn_error err;
+    const struct gen_bug none = {.disk = "ssd", .class = VERDICT_CORRUPT, .classes = GEN_WRITE, .ops = 1, .events = 1};
+    struct gen_hunt h = gen_bug_hunt(&none, qed_design_find("careful"));
+    assert_int_equal(gen_hunt_run(&h, &err), 0);
+    assert_false(h.found);
+    assert_true(h.turns > 0);
+    gen_hunt_free(&h);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_names_are_workloads),
         cmocka_unit_test(test_all_can_be_played),
         cmocka_unit_test(test_a_name_as_text),
+        cmocka_unit_test(test_each_word_is_a_statement),
         cmocka_unit_test(test_what_is_no_name),
         cmocka_unit_test(test_each_once),
         cmocka_unit_test(test_classes),
+        cmocka_unit_test(test_finds_the_ledgers_bugs),
+        cmocka_unit_test(test_finds_nothing_where_nothing_is),
         cmocka_unit_test(test_reductions_lose_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
