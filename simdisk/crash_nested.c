@@ -313,7 +313,7 @@ static uint32_t number_changes(const struct failure *f, size_t entry)
 static uint64_t reach_of(const struct failure *f, const struct logged *l)
 {
     uint64_t end = f->d->log_ops[l->op].resizes ? 0 : end_of(l);
-    for (size_t op = l->op + 1; op < f->end_op; op++)
+    for (size_t op = l->op + 1; f->d->log_resized && op < f->end_op; op++)
         if (f->d->log_ops[op].resizes && f->d->log_ops[op].in && f->d->log_ops[op].length < end)
             end = f->d->log_ops[op].length;
     return end;
