@@ -32,7 +32,7 @@ static int draw_shares(struct page *p, const char *what, const char *column)
     page_text(p,
               "<div class=\"scroll\" tabindex=\"0\" role=\"group\" aria-label=\"Recoveries by %s\"><table>\n"
               "<thead><tr><th scope=\"col\">%s</th><th scope=\"col\" class=\"number\">cells</th>"
-              "<th scope=\"col\" class=\"number\">recoveries run</th><th scope=\"col\" class=\"number\">share</th>"
+              "<th scope=\"col\" class=\"number\">recoveries</th><th scope=\"col\" class=\"number\">share</th>"
               "<td></td></tr></thead>\n<tbody>\n",
               what, what);
     char *sql = sqlite3_mprintf(
@@ -54,11 +54,10 @@ static int draw_shares(struct page *p, const char *what, const char *column)
 
 int page_utilisation(struct page *p)
 {
-    fputs(
-        "<section aria-labelledby=\"utilisation\">\n<h2 id=\"utilisation\">Utilisation</h2>\n"
-        "<p>Where the work went. A recovery that was run is the unit: the crashed image was opened, repaired and read "
-        "back. Most of the time goes there, and the number is the same on every machine.</p>\n<div class=\"plots\">\n",
-        p->out);
+    fputs("<section aria-labelledby=\"utilisation\">\n<h2 id=\"utilisation\">Utilisation</h2>\n"
+          "<p>Where the work went, in recoveries run: a crashed image was opened, repaired and read back. Counts, so "
+          "that they are the same on every machine; no seconds.</p>\n<div class=\"plots\">\n",
+          p->out);
     int ret = draw_shares(p, "scenario", "scenario");
     if (!ret)
         ret = draw_shares(p, "design", "design");
