@@ -184,7 +184,7 @@ static void json_begin(const struct job *j)
 
 static int judge_pair(struct job *j, const struct qed_design *design, const struct sim_disk_model *disk)
 {
-    struct gen_judge g = {.design = design, .disk = disk, .bound = j->bound, .options = j->o.cell};
+    struct gen_judge g = {.design = design, .disk = disk, .bound = j->bound, .options = j->o.cell, .jobs = j->o.jobs};
     struct scn_error err;
     if (!g.options.schedule_limit)
         g.options.schedule_limit = SCHEDULE_LIMIT;

@@ -26,16 +26,11 @@ struct gen_judge {
     const struct sim_disk_model *disk;
     struct gen_bound bound;
     struct cell_options options; /* as for a cell; id_scenario and sum are set here */
-    /* Told of each kind when it is found first; may be NULL. False: that is enough. */
-    bool (*found)(void *opaque, const struct gen_kind_found *k);
-    /* Told after each workload; may be NULL. */
-    void (*judged)(void *opaque, const char *name, uint64_t workload);
-    void *opaque;
+    unsigned jobs;               /* processes; 0: one for each processor. What comes of it is the same */
     /* What came of it. */
     struct gen_kind_found *kinds; /* in the order in which they were found */
     size_t kind_count, kind_cap;
     struct cell_sum sum;
-    bool enough;
 };
 
 /* 0; -EINTR when stopped; or -errno with one sentence. */

@@ -58,4 +58,9 @@ fi
 first=$out
 ran 1 '' "$q" gen --judge --ops 1 --events 0 --design v2 --json
 [ "$out" = "$first" ] || complain 'two runs differ'
+# Whatever the number of processes, the same words.
+ran 1 '"workloads":' "$q" gen --judge --only write,flush --design v2 --json -j 1
+first=$out
+ran 1 '"workloads":' "$q" gen --judge --only write,flush --design v2 --json -j 3
+[ "$out" = "$first" ] || complain '-j 3 says something else than -j 1'
 finish
