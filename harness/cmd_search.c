@@ -40,26 +40,45 @@ static int complain(int code, const char *text)
     return code;
 }
 
-/* What is cheap to try first, so that most designs are gone before the rest. */
+static int add_given(struct job *j, struct scn_error *err)
+{
+    struct gen_bound given = GEN_DEFAULT;
+    if (!j->o.gen_ops && !j->o.gen_events_given)
+        return 0;
+    given.ops = j->o.gen_ops ? (unsigned)j->o.gen_ops : 1;
+    given.events = (unsigned)j->o.gen_events;
+    return bound_add_generated(&j->bound, &given, true, err);
+}
+
+/* Whether their orders are many: then what recovery shows has to do. */
+static bool is_large(const struct bound_workload *w)
+{
+    return w->all_schedules;
+}
+
+/* First by what recovery shows, so that most designs are gone before second lives are lived. */
 static int load(struct job *j, struct scn_error *err)
 {
-    struct gen_bound large = GEN_DEFAULT, deep = GEN_DEFAULT;
-    large.ops = j->o.gen_ops ? (unsigned)j->o.gen_ops : 1;
-    large.events = j->o.gen_events_given ? (unsigned)j->o.gen_events : 1;
-    deep.ops = 1;
-    deep.events = 0;
+    struct gen_bound small = GEN_DEFAULT;
+    small.ops = 1;
+    small.events = 0;
     char *dir = library_dir();
     int ret = search_cost_bound(&j->cost, err);
-    if (!ret)
-        ret = bound_add_generated(&j->bound, &large, true, err);
-    if (!ret)
-        ret = search_cost_bound(&j->bound, err); /* a design that is cheap on them, and unsafe, is not cheap */
     if (!ret && dir)
         ret = bound_add_library(&j->bound, dir, true, err);
-    for (size_t i = 0; i < j->bound.count; i++)
+    if (!ret)
+        ret = search_cost_bound(&j->bound, err); /* a design that is cheap on them, and unsafe, is not cheap */
+    size_t twice = j->bound.count;
+    for (size_t i = 0; i < twice; i++)
         j->bound.workloads[i].shallow = true;
     if (!ret)
-        ret = bound_add_generated(&j->bound, &deep, false, err);
+        ret = add_given(j, err);
+    if (!ret && dir)
+        ret = bound_add_library(&j->bound, dir, true, err);
+    if (!ret)
+        ret = bound_add_generated(&j->bound, &small, false, err);
+    for (size_t i = twice; i < j->bound.count; i++)
+        j->bound.workloads[i].shallow |= is_large(&j->bound.workloads[i]);
     free(dir);
     return ret;
 }
