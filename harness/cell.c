@@ -86,7 +86,8 @@ static int check_determinism(struct cell *c, const struct run_options *run, stru
 
 static int cell_record(struct cell *c, struct scn_error *err)
 {
-    struct run_options run = {.design = c->design, .disk = c->disk_model, .schedule = c->schedule};
+    struct run_options run = {
+        .design = c->design, .prepared_by = c->options->prepared_by, .disk = c->disk_model, .schedule = c->schedule};
     int ret = scenario_record(c->scenario, &run, &c->recording, err);
     if (ret)
         return ret;

@@ -29,6 +29,7 @@ struct cell_options {
     bool twice;              /* record twice and compare, whatever the cell's name says */
     uint64_t seed;
     uint64_t nested;                                 /* times the power may fail again during recovery */
+    const struct qed_design *prepared_by;            /* of the image before; NULL: the design itself */
     bool first_life;                                 /* judge what recovery shows, and no second life */
     const char *id_scenario;                         /* how ids name the scenario */
     volatile const int *stop;                        /* set by a signal: leave early; may be NULL */

@@ -370,7 +370,9 @@ static void add_weaker(struct search *x, struct search_point *p, unsigned field,
     qed_design_format(&d, spec);
     d.name = spec;
     w.workload = r->workload;
-    bound_witness(&x->o->bound->workloads[r->workload], x->disk, &d, &x->o->cell, &w.class, &w.id, &w.why);
+    struct cell_options cell = x->o->cell;
+    cell.prepared_by = NULL; /* an id knows one design only */
+    bound_witness(&x->o->bound->workloads[r->workload], x->disk, &d, &cell, &w.class, &w.id, &w.why);
     p->weaker = xreallocarray(p->weaker, p->weaker_count + 1, sizeof(*p->weaker));
     p->weaker[p->weaker_count++] = w;
 }

@@ -95,7 +95,7 @@ static int prepare(const struct scenario *s, const struct run_options *options, 
     } else if (count) {
         struct player_env env = {
             .scenario = s,
-            .design = options->design,
+            .design = options->prepared_by ? options->prepared_by : options->design,
             .disk = disk,
             .loop = loop,
             .backing = &out->backing,

@@ -101,6 +101,7 @@ struct player_result player_result(const struct player *p);
 
 struct run_options {
     const struct qed_design *design;
+    const struct qed_design *prepared_by; /* of the image before; NULL: the same */
     const struct sim_disk_model *disk;
     struct sim_schedule schedule;
     struct qed_pool *pool;                             /* NULL: private */
