@@ -12,6 +12,7 @@ struct bound_workload {
     struct scenario *scenario;
     char *name;         /* as in ids */
     bool all_schedules; /* requests run side by side: every order of them */
+    bool late;          /* dear: `designs search` asks only the cheapest designs */
     bool shallow;       /* only what recovery shows: no second life, no second failure */
 };
 

@@ -450,6 +450,65 @@ static int compare_points(const void *a, const void *b)
     return 0;
 }
 
+/* Groups of equal cost that have passed the late tests. */
+struct verified {
+    struct sums *sums;
+    size_t count;
+};
+
+static bool is_verified(const struct verified *v, const struct sums *s)
+{
+    for (size_t i = 0; i < v->count; i++)
+        if (!memcmp(&v->sums[i], s, sizeof(*s)))
+            return true;
+    return false;
+}
+
+/* The late tests, for the designs of one group alone: what they rule out leaves it. */
+static int verify(struct search *x, struct part_list *parts, size_t first, size_t end, struct verified *v)
+{
+    const struct sums sums = parts->items[first].sums;
+    struct box_list others = x->candidates;
+    int ret = 0;
+    x->candidates = (struct box_list){0};
+    for (size_t i = first; i < end; i++)
+        box_list_add(&x->candidates, &parts->items[i].box);
+    for (size_t i = 0; i < x->o->bound->count && !ret && x->candidates.count; i++)
+        if (x->o->bound->workloads[i].late)
+            ret = run_test(x, i);
+    memmove(&parts->items[first], &parts->items[end], (parts->count - end) * sizeof(*parts->items));
+    parts->count -= end - first;
+    for (size_t i = 0; i < x->candidates.count; i++)
+        add_part(parts, &x->candidates.items[i], &sums);
+    box_list_free(&x->candidates);
+    x->candidates = others;
+    merge_parts(parts);
+    v->sums = xreallocarray(v->sums, v->count + 1, sizeof(*v->sums));
+    v->sums[v->count++] = sums;
+    return ret;
+}
+
+/* Until every group that nothing beats has passed the late tests. What beat a group may itself have gone meanwhile. */
+static int verify_frontier(struct search *x, struct part_list *parts)
+{
+    struct verified v = {0};
+    int ret = 0;
+    for (size_t first = 0; first < parts->count && !ret;) {
+        struct search_cost cost = cost_of(x, &parts->items[first].sums);
+        size_t end = end_of_group(parts, first);
+        if (is_verified(&v, &parts->items[first].sums) || beaten(x, parts, &cost)) {
+            first = end;
+            continue;
+        }
+        ret = verify(x, parts, first, end, &v);
+        if (!ret && x->o->progress)
+            x->o->progress(x->o->opaque, x->o->bound->count, box_list_count(&x->candidates));
+        first = 0;
+    }
+    free(v.sums);
+    return ret;
+}
+
 static int find_frontier(struct search *x)
 {
     struct part_list parts = {0};
@@ -458,6 +517,8 @@ static int find_frontier(struct search *x)
         add_part(&parts, &x->candidates.items[i], &(struct sums){0});
     for (size_t i = 0; i < x->o->cost->count && !ret; i++)
         ret = add_cost(x, &x->o->cost->workloads[i], &parts);
+    if (!ret)
+        ret = verify_frontier(x, &parts);
     for (size_t first = 0, end; first < parts.count && !ret; first = end) {
         struct search_cost cost = cost_of(x, &parts.items[first].sums);
         end = end_of_group(&parts, first);
@@ -478,6 +539,8 @@ int search_disk(const struct search_options *o, const struct sim_disk_model *dis
     int ret = 0;
     box_list_add(&x.candidates, &o->space);
     for (size_t i = 0; i < o->bound->count && !ret && x.candidates.count; i++) {
+        if (o->bound->workloads[i].late)
+            continue;
         ret = run_test(&x, i);
         if (o->progress)
             o->progress(o->opaque, i + 1, box_list_count(&x.candidates));
@@ -486,6 +549,7 @@ int search_disk(const struct search_options *o, const struct sim_disk_model *dis
     if (!ret)
         ret = find_frontier(&x);
     out->left = x.candidates;
+    out->tests = o->bound->count;
     for (size_t i = 0; i < x.out_count; i++)
         box_list_free(&x.out[i].boxes);
     free(x.out);

@@ -7,7 +7,9 @@
  * leaf; an unsafe leaf takes all its designs out of the candidates at once. So every combination of the fields is decided,
  * and only combinations that behave differently are run.
  *
- * What the safe ones cost is found in the same way, on workloads that stand for a burst of allocating writes.
+ * What the safe ones cost is found in the same way, on workloads that stand for a burst of allocating writes. Tests that
+ * are dear (late) are asked of the frontier alone: what they rule out leaves it, and what it had beaten comes forward, until
+ * all of the frontier has passed every test.
  */
 #ifndef HARNESS_SEARCH_H
 #define HARNESS_SEARCH_H
@@ -43,12 +45,12 @@ struct search_point {
 };
 
 struct search_result {
-    double designs, safe; /* in the space, and left */
+    double designs, safe; /* in the space; and left by all tests that are not late */
     uint64_t runs, executions;
     size_t tests;
     size_t unused;        /* tests that ruled nothing out */
     bool complete;        /* every test that was passed was passed completely */
-    struct box_list left; /* the safe ones */
+    struct box_list left; /* those */
     struct search_point *points;
     size_t point_count;
 };
