@@ -621,8 +621,8 @@ static int put(struct cell *c, cell_take_fn *take, void *opaque, struct scn_erro
                               .design = c->design->name,
                               .disk = c->disk_model->name,
                               .verdict = rows.count ? "unsafe" : "safe",
-                              .complete = !c->cut && !c->sampled && !c->one_order && !overflows(c) &&
-                                          !structure_only(c),
+                              .complete =
+                                  !c->cut && !c->sampled && !c->one_order && !overflows(c) && !structure_only(c),
                               .cut = *cut ? cut : NULL,
                               .states_total = total,
                               .states_log2 = bignum_log2(&c->coverage.states),

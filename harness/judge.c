@@ -48,6 +48,8 @@ struct judge *judge_create(const struct recording *recording, const struct qed_d
     add_beside(j);
     if (recording->structure_only)
         j->range_count = 0; /* nobody can say what a sector should hold */
+    for (size_t i = 0; i < j->range_count; i++)
+        j->touched_clusters += (j->ranges[i].count + j->cluster_sectors - 1) / j->cluster_sectors;
     j->shown = xmalloc((size_t)j->cluster_sectors * SECTOR);
     j->now = xmalloc((size_t)j->cluster_sectors * SECTOR);
     j->right = xmalloc(j->cluster_sectors);
@@ -578,6 +580,46 @@ void judge_state(struct judge *j, struct crash_disk *disk, uint32_t when, violat
     j->counts.executions = executions + 1; /* a state is one execution, however often its disk was opened */
 }
 
+/* A whole cluster, without a word. Where that finds nothing, its sectors by themselves would not either: each does a part
+ * of what it does. It is given up where it would take more runs than they. */
+static bool script_quiet(void *opaque, struct crash_disk *disk)
+{
+    struct judge *j = opaque;
+    j->rehearsal = true;
+    j->rehearsal_found = false;
+    j->interrupted = !cluster(j, disk);
+    j->rehearsal = false;
+    return !j->interrupted && !j->rehearsal_found && --j->quiet_runs > 0;
+}
+
+/* A cell that touches few clusters is over before this is worth it. */
+static bool is_quiet(struct judge *j, struct explorer *x, uint64_t first, uint64_t count, bool *stopped)
+{
+    enum { MANY = 64 };
+    bool given_up;
+    *stopped = false;
+    if (j->life || j->touched_clusters < MANY)
+        return false;
+    j->first = first;
+    j->count = count;
+    j->quiet_runs = j->cluster_sectors;
+    explorer_run(x, (struct explore_mode){.prune = true}, script_quiet, j, &given_up);
+    *stopped = j->interrupted;
+    return !given_up;
+}
+
+/* One cluster at the most. */
+static void judge_contents(struct judge *j, struct explorer *x, uint64_t first, uint64_t count, bool *stopped)
+{
+    if (is_quiet(j, x, first, count, stopped))
+        return;
+    for (uint64_t k = 0; k < count && !*stopped; k++) {
+        j->first = first + k;
+        j->count = 1;
+        explorer_run(x, (struct explore_mode){.prune = true}, script_cluster, j, stopped);
+    }
+}
+
 bool judge_space(struct judge *j, struct explorer *x, struct crash_disk *disk, violation_fn *fn, judge_go_on *go_on,
                  void *opaque)
 {
@@ -588,10 +630,10 @@ bool judge_space(struct judge *j, struct explorer *x, struct crash_disk *disk, v
     j->chooser = explorer_chooser(x);
     explorer_run(x, (struct explore_mode){.tables_apart = true}, script_structure, j, &stopped);
     for (size_t i = 0; i < j->range_count && !stopped; i++)
-        for (uint64_t k = 0; k < j->ranges[i].count && !stopped; k++) {
-            j->first = j->ranges[i].first_sector + k;
-            j->count = 1;
-            explorer_run(x, (struct explore_mode){.prune = true}, script_cluster, j, &stopped);
+        for (uint64_t k = 0; k < j->ranges[i].count && !stopped; k += j->cluster_sectors) {
+            uint64_t left = j->ranges[i].count - k;
+            judge_contents(j, x, j->ranges[i].first_sector + k, left < j->cluster_sectors ? left : j->cluster_sectors,
+                           &stopped);
         }
     return !stopped;
 }

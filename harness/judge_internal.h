@@ -51,6 +51,9 @@ struct judge {
     uint32_t assumed_when; /* at the first failure */
     bool rehearsal;        /* nothing is reported yet; */
     bool rehearsal_found;  /* something would have been */
+    uint64_t touched_clusters;
+    uint32_t quiet_runs; /* left to script_quiet */
+    bool interrupted;    /* in it */
 };
 
 /* Gives one of n answers about a second power failure, and remembers it among the picks. */
