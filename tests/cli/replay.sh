@@ -35,7 +35,7 @@ refused 2 "which recording" "$QEDCRASH" replay
 refused 2 "no directory" "$QEDCRASH" replay nothing
 refused 2 "no directory" "$QEDCRASH" replay good/base.qed
 mkdir empty
-refused 2 "there is no base.qed" "$QEDCRASH" replay empty
+refused 2 "has no base.qed" "$QEDCRASH" replay empty
 with case && rm case/writes.log
 refused 2 "there is no writes.log" "$QEDCRASH" replay case
 with case && rm case/backing.raw

@@ -56,7 +56,7 @@ has '' merge
 has '--json --verbose' diff
 has '--disk --events --jobs --json --limit --nested --ops --quiet --schedule-limit --seed' flushes
 has '--disk --events --jobs --json --limit --nested --ops --quiet --schedule-limit --seed --verbose' designs search
-has '--design --disk --events --explore --json --judge --limit --nested --only --ops --output --quiet --schedule-limit --schedules --seed --with' gen
+has '--design --disk --events --explore --jobs --json --judge --limit --nested --only --ops --output --quiet --schedule-limit --schedules --seed --with' gen
 one 2 "there is no option '--design'" "$q" merge a b --design v2
 one 2 "there is no option '--store'" "$q" diff a b --store c
 one 2 "there is no option '--store'" "$q" gen --store c
