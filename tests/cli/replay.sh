@@ -37,7 +37,7 @@ refused 2 "no directory" "$QEDCRASH" replay good/base.qed
 mkdir empty
 refused 2 "has no base.qed" "$QEDCRASH" replay empty
 with case && rm case/writes.log
-refused 2 "there is no writes.log" "$QEDCRASH" replay case
+refused 2 "has no writes.log" "$QEDCRASH" replay case
 with case && rm case/backing.raw
 refused 2 "names a backing file" "$QEDCRASH" replay case
 with case && printf 'hello' >case/base.qed
