@@ -281,6 +281,17 @@ static int parse_color(struct options *o, const char *arg, struct argp_state *st
     return 0;
 }
 
+static int parse_output(struct options *o, char *arg, const struct argp_state *state)
+{
+    if (strcmp(state->argv[0], "shrink") != 0 && strcmp(state->argv[0], "gen") != 0 &&
+        strcmp(state->argv[0], "report") != 0) {
+        fprintf(stderr, "qedcrash %s: writes no file; -o belongs to shrink, gen and report\n", state->argv[0]);
+        return EINVAL;
+    }
+    o->output = arg;
+    return 0;
+}
+
 static error_t parse_option(int key, char *arg, struct argp_state *state)
 {
     struct options *o = state->input;
@@ -308,13 +319,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
         o->store = arg;
         return 0;
     case 'o':
-        if (strcmp(state->argv[0], "shrink") != 0 && strcmp(state->argv[0], "gen") != 0 &&
-            strcmp(state->argv[0], "report") != 0) {
-            fprintf(stderr, "qedcrash %s: writes no file; -o belongs to shrink, gen and report\n", state->argv[0]);
-            return EINVAL;
-        }
-        o->output = arg;
-        return 0;
+        return parse_output(o, arg, state);
     case KEY_JSON:
         o->json = true;
         return 0;

@@ -97,7 +97,8 @@ static int file_read(const char *dir, const char *name, bool optional, struct fi
         return ret;
     if (ret == -ENOENT)
         return replay_fail(
-            err, "%.200s: this directory has no %s; a recording has base.qed, writes.log and, with it, guest.jsonl", dir, name);
+            err, "%.200s: this directory has no %s; a recording has base.qed, writes.log and, with it, guest.jsonl",
+            dir, name);
     if (ret == -EISDIR)
         return replay_fail(err, "%.200s: not a regular file", f->path);
     if (ret == -EFBIG)

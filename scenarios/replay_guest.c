@@ -1,6 +1,7 @@
 /* replay_guest.c: guest.jsonl, what the guest did, one operation a line. A strict reader for flat JSON objects of numbers
  * and strings: more than that is in no recording, and what is else is refused.
  */
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
@@ -200,6 +201,7 @@ int replay_parse_guest(struct replay *r, const char *name, const char *text, siz
         ret = ret ? ret : check_members(&l, &m, r);
         if (ret)
             return ret;
+        assert(m.op); /* or check_members() has complained */
         r->guest = xgrow(r->guest, r->guest_count, &r->guest_cap, sizeof(*r->guest));
         struct replay_guest *g = &r->guest[r->guest_count++];
         *g = (struct replay_guest){.op = m.op->op,
