@@ -146,7 +146,7 @@ static int read_entry(struct reader *r, struct dm_log_entry *e)
 {
     const uint8_t *head = r->bytes + r->at;
     uint64_t left = r->size - r->at, number = e->number, sectors;
-    assert(r->sector_bytes); /* read_head() has seen to it */
+    assert(r->sector_bytes); /* read_super() has seen to it */
     if (left < r->sector_bytes)
         return bad(r, "the log is cut off in entry %" PRIu64, number);
     *e = (struct dm_log_entry){.number = number, .flags = get_le(head + 16, 8)};
