@@ -146,12 +146,11 @@ static int write_header_and_name(struct qed *q, const struct qed_header *h, cons
     return ret ? ret : qed_flush_sync(q);
 }
 
-static const uint64_t tracks = QED_VALUE(QED_PHYS_SIZE_HEADER_FIELD) | QED_VALUE(QED_PHYS_SIZE_AUTOCLEAR_BIT);
-
 static uint64_t unknown_compat(const struct qed *q)
 {
     uint64_t known = q->header.compat_features & QED_COMPAT_PHYS_SIZE;
-    return known && qed_phys_size_in(q, tracks) ? q->header.compat_features & ~known : q->header.compat_features;
+    return known && qed_phys_size_in(q, QED_PHYS_SIZE_ANY) ? q->header.compat_features & ~known
+                                                           : q->header.compat_features;
 }
 
 int qed_change_backing(struct qed *q, const char *name, bool raw, struct qed_error *err)
@@ -166,7 +165,7 @@ int qed_change_backing(struct qed *q, const char *name, bool raw, struct qed_err
     if (bytes > QED_MAX_BACKING_NAME_BYTES || NAME_OFFSET + bytes > q->g.header_bytes)
         return qed_fail(err, -ENOSPC, "The backing file's name is %zu bytes long, more than the header has room for",
                         bytes);
-    if (NAME_OFFSET + bytes > QED_PHYS_SIZE_OFFSET && qed_phys_size_in(q, tracks))
+    if (NAME_OFFSET + bytes > QED_PHYS_SIZE_OFFSET && qed_phys_size_in(q, QED_PHYS_SIZE_ANY))
         return qed_fail(err, -ENOSPC,
                         "The backing file's name is %zu bytes long; up to %u leave room for the image's end", bytes,
                         QED_PHYS_SIZE_OFFSET - NAME_OFFSET);

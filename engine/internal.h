@@ -286,6 +286,7 @@ bool qed_clears_after_flush(const struct qed *q);
 void qed_mark_flushed(struct qed *q, uint64_t allocations);
 
 /* --- phys_size.c --- */
+#define QED_PHYS_SIZE_ANY (QED_VALUE(QED_PHYS_SIZE_HEADER_FIELD) | QED_VALUE(QED_PHYS_SIZE_AUTOCLEAR_BIT))
 /* Is the design's phys_size one of these, and the header's room for it free? */
 bool qed_phys_size_in(const struct qed *q, uint64_t values);
 bool qed_phys_size_fits(const struct qed_header *h);

@@ -29,9 +29,7 @@ static uint64_t values_with(enum qed_clear_on when)
 /* Is there anything to clear? Without a mark, only E, which has been wrong since the first allocation. */
 static bool is_set(const struct qed *q)
 {
-    return q->mark == QED_MARK_SET ||
-           (q->mark == QED_MARK_LEFT_OUT &&
-            qed_phys_size_in(q, QED_VALUE(QED_PHYS_SIZE_HEADER_FIELD) | QED_VALUE(QED_PHYS_SIZE_AUTOCLEAR_BIT)));
+    return q->mark == QED_MARK_SET || (q->mark == QED_MARK_LEFT_OUT && qed_phys_size_in(q, QED_PHYS_SIZE_ANY));
 }
 
 bool qed_clears_on(const struct qed *q, enum qed_clear_on when)

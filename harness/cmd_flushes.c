@@ -8,7 +8,7 @@
 #include "harness/commands.h"
 #include "harness/design_load.h"
 #include "harness/flushes.h"
-#include "harness/img.h"
+#include "harness/json_text.h"
 #include "harness/library.h"
 #include "harness/options.h"
 #include "simdisk/xalloc.h"
@@ -105,7 +105,7 @@ static void print_weakening(const struct flushes *f, const struct flushes_weaken
 static void print_json(const struct job *j, const struct flushes *f)
 {
     printf("{\"qedcrash\":\"" QEDCRASH_VERSION "\",\"seed\":%" PRIu64 ",\"design\":", j->o.cell.seed);
-    img_json_string(stdout, f->design->name);
+    json_string(stdout, f->design->name);
     printf(",\"bound\":{\"scenarios\":%zu,\"generated\":%zu,\"disks\":%zu,\"tests\":%" PRIu64 ",\"states_log2\":%.2f,"
            "\"complete\":%s},\"failed\":%" PRIu64 ",\"orderings\":[",
            j->scenarios, j->bound.count - j->scenarios, f->disk_count, f->tests, f->states_log2,
@@ -118,9 +118,9 @@ static void print_json(const struct job *j, const struct flushes *f)
                qed_design_value_name(w->field, w->to, to), w->needed ? "true" : "false");
         if (w->id) {
             printf(",\"class\":\"%s\",\"disk\":\"%s\",\"id\":", verdict_class_name(w->class), f->disks[w->disk]->name);
-            img_json_string(stdout, w->id);
+            json_string(stdout, w->id);
             fputs(",\"why\":", stdout);
-            img_json_string(stdout, w->why);
+            json_string(stdout, w->why);
         }
         putchar('}');
     }

@@ -8,7 +8,7 @@
 #include "harness/gen_jobs.h"
 #include "harness/gen_judge.h"
 #include "harness/id.h"
-#include "harness/img.h"
+#include "harness/json_text.h"
 #include "harness/options.h"
 #include "simdisk/xalloc.h"
 
@@ -136,25 +136,16 @@ static void print_result(const struct job *j, const struct gen_judge *g)
 static void print_witness(const char *key, const struct shrink_finding *f)
 {
     printf(",\"%s\":{\"id\":", key);
-    img_json_string(stdout, f->id);
-    printf(",\"survivors\":%" PRIu32 ",\"guest_sector\":", f->survivors);
-    if (f->has_guest_sector)
-        printf("%" PRIu64, f->guest_sector);
-    else
-        fputs("null", stdout);
-    fputs(",\"expected\":", stdout);
-    img_json_string(stdout, f->expected);
-    fputs(",\"found\":", stdout);
-    img_json_string(stdout, f->found);
-    fputs(",\"why\":", stdout);
-    img_json_string(stdout, f->why);
+    json_string(stdout, f->id);
+    printf(",\"survivors\":%" PRIu32 ",", f->survivors);
+    json_finding(stdout, f);
     putchar('}');
 }
 
 static void json_result(struct job *j, const struct gen_judge *g)
 {
     printf("%s{\"design\":", j->results++ ? ",\n" : "");
-    img_json_string(stdout, g->design->name);
+    json_string(stdout, g->design->name);
     printf(",\"disk\":\"%s\",\"verdict\":\"%s\",\"workloads\":%" PRIu64 ",\"complete\":%s,\"states\":{\"log2\":%.2f,"
            "\"executions\":%" PRIu64 "},\"findings\":[",
            g->disk->name, g->kind_count ? "unsafe" : "safe", g->sum.cells, g->sum.incomplete ? "false" : "true",

@@ -4,7 +4,7 @@
 
 #include "engine/design_text.h"
 #include "harness/commands.h"
-#include "harness/img.h"
+#include "harness/json_text.h"
 #include "harness/library.h"
 #include "harness/options.h"
 #include "harness/search.h"
@@ -50,12 +50,6 @@ static int add_given(struct job *j, struct scn_error *err)
     return bound_add_generated(&j->bound, &given, true, err);
 }
 
-/* Whether their orders are many: then what recovery shows has to do. */
-static bool is_large(const struct bound_workload *w)
-{
-    return w->all_schedules;
-}
-
 /* By what recovery shows; and the frontier by second lives. */
 static int load(struct job *j, struct scn_error *err)
 {
@@ -79,7 +73,7 @@ static int load(struct job *j, struct scn_error *err)
     if (!ret)
         ret = bound_add_generated(&j->bound, &small, false, err);
     for (size_t i = late; i < j->bound.count; i++) {
-        j->bound.workloads[i].shallow |= is_large(&j->bound.workloads[i]);
+        j->bound.workloads[i].shallow = j->bound.workloads[i].all_schedules; /* too many orders for second lives */
         j->bound.workloads[i].late = true;
     }
     free(dir);
@@ -143,10 +137,10 @@ static void json_weaker(FILE *out, const struct job *j, const struct search_weak
     char word[64];
     fprintf(out, "{\"field\":\"%s\",\"value\":\"%s\",\"workload\":", qed_design_field_name(w->field),
             qed_design_value_name(w->field, w->value, word));
-    img_json_string(out, j->bound.workloads[w->workload].name);
+    json_string(out, j->bound.workloads[w->workload].name);
     if (w->id) {
         fprintf(out, ",\"class\":\"%s\",\"id\":", verdict_class_name(w->class));
-        img_json_string(out, w->id);
+        json_string(out, w->id);
     }
     fputc('}', out);
 }

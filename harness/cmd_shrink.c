@@ -9,7 +9,7 @@
 
 #include "harness/commands.h"
 #include "harness/id.h"
-#include "harness/img.h"
+#include "harness/json_text.h"
 #include "harness/library.h"
 #include "harness/options.h"
 #include "harness/shrink.h"
@@ -194,26 +194,17 @@ static void print_json(FILE *out, const struct job *j)
     scenario_print(j->x.best, buffer);
     fclose(buffer);
     fputs("{\"qedcrash\":\"" QEDCRASH_VERSION "\",\"from\":", out);
-    img_json_string(out, j->o.arguments[0]);
+    json_string(out, j->o.arguments[0]);
     fputs(",\"id\":", out);
-    img_json_string(out, f->id);
-    fprintf(out, ",\"class\":\"%s\",\"missing_order\":\"%s\",\"crash_point\":%" PRIu32 ",\"guest_sector\":",
+    json_string(out, f->id);
+    fprintf(out, ",\"class\":\"%s\",\"missing_order\":\"%s\",\"crash_point\":%" PRIu32 ",",
             verdict_class_name(f->class), f->order, f->crash_point);
-    if (f->has_guest_sector)
-        fprintf(out, "%" PRIu64, f->guest_sector);
-    else
-        fputs("null", out);
-    fputs(",\"expected\":", out);
-    img_json_string(out, f->expected);
-    fputs(",\"found\":", out);
-    img_json_string(out, f->found);
-    fputs(",\"why\":", out);
-    img_json_string(out, f->why);
+    json_finding(out, f);
     print_counts(out, "before", j->statements_before, j->bytes_before, j->survivors_before);
     print_counts(out, "after", j->x.best->stmt_count, shrink_bytes(j->x.best), f->survivors);
     fprintf(out, ",\"runs\":%" PRIu64 ",\"complete\":%s,\"scenario\":", j->x.runs,
             j->x.stopped || j->x.at_limit ? "false" : "true");
-    img_json_string(out, text);
+    json_string(out, text);
     fputs("}\n", out);
     free(text);
 }

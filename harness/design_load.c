@@ -10,7 +10,7 @@
 
 #define MAX_FILE_BYTES 65536
 
-static bool is_file(const char *text)
+bool design_is_file(const char *text)
 {
     size_t length = strlen(text);
     return strchr(text, '/') || (length > 7 && !strcmp(text + length - 7, ".design"));
@@ -61,7 +61,7 @@ int design_load(const char *text, const struct qed_design **out, struct qed_desi
     char *name = xalloc_check(strdup(text)), *file = NULL;
     size_t length = 0;
     int ret;
-    if (is_file(text)) {
+    if (design_is_file(text)) {
         ret = read_file(text, &file, &length, err);
         if (!ret)
             ret = qed_design_parse_file(name, file, length, d, err);

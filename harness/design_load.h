@@ -7,6 +7,8 @@
 
 #include "engine/design_text.h"
 
+/* Does it name a file? Then no fields can be changed behind it. */
+bool design_is_file(const char *text);
 /* What holds a '/' or ends in ".design" is a file of at most 64 KiB. *out lives until design_unload(). 0, -EINVAL or the
  * file's error, with one sentence in err. */
 int design_load(const char *text, const struct qed_design **out, struct qed_design_error *err);

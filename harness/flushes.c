@@ -6,8 +6,10 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <xxhash.h>
 
 #include "engine/design_text.h"
+#include "harness/design_load.h"
 #include "harness/workers.h"
 
 /* What a worker tells of one test. */
@@ -37,7 +39,7 @@ static void add_weakening(struct flushes *f, enum qed_design_field field, unsign
     w->design = *f->design;
     w->design.asked = NULL;
     w->design.value[field] = (uint8_t)to;
-    if (strchr(f->design->name, '/') || strstr(f->design->name, ".design")) /* a file takes no changes */
+    if (design_is_file(f->design->name))
         qed_design_format(&w->design, spec);
     else
         snprintf(spec, sizeof(spec), "%s,%s=%s", f->design->name, qed_design_field_name(field),
@@ -65,9 +67,7 @@ struct kinds {
 static void take_kind(void *opaque, const struct store_finding *found)
 {
     struct kinds *k = opaque;
-    uint64_t hash = found->class * UINT64_C(0x9e3779b97f4a7c15) + 1;
-    for (const char *c = found->missing_order; *c; c++)
-        hash = (hash ^ (uint8_t)*c) * UINT64_C(0x100000001b3);
+    uint64_t hash = XXH3_64bits_withSeed(found->missing_order, strlen(found->missing_order), found->class);
     for (unsigned i = 0; i < k->count; i++)
         if (k->hashes[i] == hash)
             return;

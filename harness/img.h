@@ -82,8 +82,6 @@ void img_error(const struct img_args *args, const char *fmt, ...) __attribute__(
 const char *img_open_words(int error);
 /* EXIT_USAGE for what is the input's fault, EXIT_INTERNAL for what is not. */
 int img_exit_code(int error);
-/* A JSON string with its quotes; bytes that are no UTF-8 become U+FFFD. NULL prints null. */
-void img_json_string(FILE *out, const char *text);
 
 /* ---- img_chain.c ---- */
 

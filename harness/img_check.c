@@ -5,6 +5,7 @@
 
 #include "harness/commands.h"
 #include "harness/img.h"
+#include "harness/json_text.h"
 
 enum { CHECK_CLEAN = 0, CHECK_FAILED = 1, CHECK_CORRUPT = 2, CHECK_LEAKS = 3 };
 
@@ -29,7 +30,7 @@ static void print_json(const struct img_args *args, const struct finding *f)
     static const char *const words[] = {"clean", "failed", "corrupt", "leaks"};
 
     printf("{\"file\": ");
-    img_json_string(stdout, args->file);
+    json_string(stdout, args->file);
     printf(", \"result\": \"%s\", \"corruptions\": %" PRIu64 ", \"corruptions_fixed\": %" PRIu64 ", \"leaks\": %" PRIu64
            ", \"check_errors\": %" PRIu64,
            words[exit_code(f)], f->left.corruptions, f->fixed, f->left.leaks, f->left.check_errors);

@@ -4,6 +4,7 @@
 
 #include "harness/commands.h"
 #include "harness/img.h"
+#include "harness/json_text.h"
 
 static const char *backing_format(const struct qed_header *h)
 {
@@ -17,7 +18,7 @@ static void print_json(const struct img_args *args, const struct qed *q, uint64_
     const char *backing = qed_backing_name(q);
 
     printf("{\"file\": ");
-    img_json_string(stdout, args->file);
+    json_string(stdout, args->file);
     printf(", \"format\": \"qed\", \"image_bytes\": %" PRIu64 ", \"file_bytes\": %" PRIu64
            ", \"cluster_bytes\": %" PRIu32 ", \"table_clusters\": %" PRIu32 ", \"table_entries\": %" PRIu64
            ", \"header_clusters\": %" PRIu32 ", \"l1_table_offset\": %" PRIu64 ", \"max_image_bytes\": %" PRIu64,
@@ -26,9 +27,9 @@ static void print_json(const struct img_args *args, const struct qed *q, uint64_
     printf(", \"features\": %" PRIu64 ", \"compat_features\": %" PRIu64 ", \"autoclear_features\": %" PRIu64
            ", \"marked\": %s, \"backing\": ",
            h->features, h->compat_features, h->autoclear_features, qed_need_check(q) ? "true" : "false");
-    img_json_string(stdout, backing);
+    json_string(stdout, backing);
     printf(", \"backing_format\": ");
-    img_json_string(stdout, backing ? backing_format(h) : NULL);
+    json_string(stdout, backing ? backing_format(h) : NULL);
     printf("}\n");
 }
 

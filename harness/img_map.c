@@ -5,6 +5,7 @@
 
 #include "harness/commands.h"
 #include "harness/img.h"
+#include "harness/json_text.h"
 
 struct range {
     uint64_t start, length, offset;
@@ -82,7 +83,7 @@ static int run(const struct img_args *args)
         return img_exit_code(ret);
     if (args->json) {
         printf("{\"file\": ");
-        img_json_string(stdout, args->file);
+        json_string(stdout, args->file);
         printf(", \"ranges\": [");
     } else {
         printf("%-20s %-20s %-11s %s\n", "start", "length", "kind", "offset");

@@ -16,11 +16,6 @@ struct ruled_out {
     size_t workload;
 };
 
-/* What the recorded runs of a workload come to: the leaves of its first tree. */
-struct recorded {
-    struct cell_spaces spaces;
-};
-
 /* Sums over the cost workloads. */
 struct sums {
     uint64_t flushes, writes, allocations; /* of the recorded run */
@@ -50,7 +45,7 @@ struct search {
     const struct bound_workload *workload;
     struct cell_options cell;
     struct box_tree *tree; /* what recording it asks; leaves: recorded */
-    struct recorded *recorded;
+    struct cell_spaces *recorded;
     size_t recorded_count, recorded_cap;
     struct probe_memo *memo; /* what its crash spaces ask */
 };
@@ -77,7 +72,7 @@ static void end_workload(struct search *x)
     box_tree_destroy(x->tree);
     probe_memo_destroy(x->memo);
     for (size_t i = 0; i < x->recorded_count; i++)
-        free(x->recorded[i].spaces.digests);
+        free(x->recorded[i].digests);
     x->recorded_count = 0;
 }
 
@@ -89,8 +84,7 @@ static int record_all(struct search *x, const struct qed_design_box *b)
         struct qed_design d = weakest_of(&part);
         struct qed_design_asked asked;
         x->recorded = xgrow(x->recorded, x->recorded_count, &x->recorded_cap, sizeof(*x->recorded));
-        int ret =
-            bound_spaces(x->workload, x->disk, &d, &x->cell, &asked, &x->recorded[x->recorded_count].spaces, x->err);
+        int ret = bound_spaces(x->workload, x->disk, &d, &x->cell, &asked, &x->recorded[x->recorded_count], x->err);
         if (ret)
             return ret;
         x->result->runs++;
@@ -179,7 +173,7 @@ static void filter_part(void *opaque, const struct qed_design_box *part, uint32_
 {
     struct filtering *f = opaque;
     if (!f->ret)
-        f->ret = filter_recorded(f->x, &f->x->recorded[leaf].spaces, part, f->safe, f->unsafe);
+        f->ret = filter_recorded(f->x, &f->x->recorded[leaf], part, f->safe, f->unsafe);
 }
 
 static void rule_out(struct search *x, struct box_list *unsafe, size_t workload)
@@ -205,9 +199,7 @@ static int run_test(struct search *x, size_t workload)
         box_list_add(&left, &x->candidates.items[i]);
     }
     end_workload(x);
-    x->result->tests++;
     if (f.ret || !unsafe.count) {
-        x->result->unused++;
         box_list_free(&left);
         box_list_free(&unsafe);
         return f.ret;
@@ -275,7 +267,7 @@ static void add_recovery(void *opaque, const struct qed_design_box *part, uint32
 static void cost_recorded(void *opaque, const struct qed_design_box *part, uint32_t leaf)
 {
     struct costing *c = opaque;
-    const struct cell_spaces spaces = c->x->recorded[leaf].spaces;
+    const struct cell_spaces spaces = c->x->recorded[leaf];
     struct part_list now = {0};
     struct sums sums = c->sums;
     sums.flushes += spaces.flushes;

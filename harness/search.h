@@ -48,7 +48,6 @@ struct search_result {
     double designs, safe; /* in the space; and left by all tests that are not late */
     uint64_t runs, executions;
     size_t tests;
-    size_t unused;        /* tests that ruled nothing out */
     bool complete;        /* every test that was passed was passed completely */
     struct box_list left; /* those */
     struct search_point *points;

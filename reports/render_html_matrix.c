@@ -298,7 +298,7 @@ int page_ledger(struct page *p)
     fputs("<section aria-labelledby=\"ledger\">\n<h2 id=\"ledger\">Ledger</h2>\n"
           "<p>What was claimed about order and safety, and what the scenarios say to it: for each claim and design, in "
           "how "
-          "many cells the guest was hurt, with a link to the first of them. docs/claims.md has the claims.</p>\n",
+          "many cells the guest was hurt, with a link to the first of them. docs/ledger.md has the claims.</p>\n",
           p->out);
     int ret =
         page_rows(p, "SELECT count(*) FROM v_ledger WHERE campaign = ?1 AND verdict <> 'skipped'", count_rows, &claims);
