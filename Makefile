@@ -28,6 +28,14 @@ BENCH_ALL := $(sort $(wildcard tests/bench/*.c))
 BENCH_SRCS := $(sort $(shell grep -lw -e '^int main' $(BENCH_ALL) /dev/null))
 BENCH_HELPERS := $(filter-out $(BENCH_SRCS),$(BENCH_ALL))
 BENCH_BINS := $(BENCH_SRCS:tests/bench/%.c=$(BUILD)/bench/%)
+# Fuzzing (docs/fuzzing.md): a target is fuzz_NAME.c, with mutate_NAME.c if it has a mutator of its own; what is left
+# are helpers. Three builds: build/fuzz/replay by $(CC), build/fuzz/lib by clang, build/fuzz/afl by afl-clang-fast.
+FUZZ_TARGETS := $(patsubst tests/fuzz/%.c,%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
+FUZZ_MUTATED := $(patsubst tests/fuzz/mutate_%.c,fuzz_%,$(filter-out %/mutate_kit.c,$(wildcard tests/fuzz/mutate_*.c)))
+FUZZ_ALL := $(sort $(wildcard tests/fuzz/*.c))
+FUZZ_HELPERS := $(filter-out tests/fuzz/fuzz_% tests/fuzz/mutate_% %_glue.c %_main.c,$(FUZZ_ALL)) tests/fuzz/mutate_kit.c
+FUZZ_REPLAY := $(FUZZ_TARGETS:%=$(BUILD)/fuzz/replay/%)
+FUZZ_SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 SCRIPTS := $(sort $(filter-out %/lib.sh,$(wildcard tests/lint/*.sh tests/cli/*.sh tests/interop/*.sh)))
 STYLED = $(sort $(wildcard $(addsuffix /*.[ch],$(ROOMS) tests/unit tests/fuzz tests/bench tests/canaries)))
 
@@ -43,17 +51,18 @@ DEPS_LINT := clang clang-format clang-tidy cppcheck
 DEPS_WANTED := qemu-utils help2man
 DEPS_PAGE := chromium nodejs gnuplot-nox fonts-dejavu-core
 DEPS_BENCH := qemu-utils gnuplot-nox
+DEPS_FUZZ := clang libclang-rt-dev afl++
 DEPS_SLURM := slurmctld slurmd slurm-client sqlite3
 
 .PHONY: search flushes help all tests deps deps-build deps-lint matrix matrix-qemu test run-tests lint lint-includes lint-format lint-tidy \
-        lint-cppcheck format coverage mutants asan test-compilers test-slurm test-kill bench install man clean test-page FORCE
+        lint-cppcheck format coverage mutants asan test-compilers test-slurm test-kill bench fuzz-bins fuzz-replay fuzz-lib fuzz-afl install man clean test-page FORCE
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z_.-]+:.*## / { printf "  make %-22s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 all: $(BUILD)/qedcrash ## build $(BUILD)/qedcrash
 
-tests: $(UNIT_BINS) ## build the unit tests
+tests: $(UNIT_BINS) $(FUZZ_REPLAY) ## build the unit tests and the replayers of the fuzz corpora
 
 deps: ## install the Debian packages that are missing
 	@.ci/deps $(DEPS_BUILD) $(DEPS_TEST) $(DEPS_LINT) --wanted $(DEPS_WANTED)
@@ -80,7 +89,7 @@ test: ## build and run all tests
 # -k: what does not build does not hide the rest. It is counted as a failed test, also where an older binary is left.
 run-tests:
 	+@BUILT=yes; $(MAKE) --no-print-directory -k all tests || BUILT=no; \
-	    BUILD=$(BUILD) BUILT=$$BUILT CC="$(CC)" tests/run.sh $(UNIT_BINS) $(SCRIPTS)
+	    BUILD=$(BUILD) BUILT=$$BUILT CC="$(CC)" tests/run.sh $(UNIT_BINS) $(FUZZ_REPLAY) $(SCRIPTS)
 
 lint: ## include directions, format, clang-tidy, cppcheck
 	@$(MAKE) --no-print-directory deps-lint
@@ -147,6 +156,16 @@ bench: ## the benchmarks, some three minutes: a table, $(BUILD)/bench/bench.json
 	@$(MAKE) --no-print-directory all $(BENCH_BINS)
 	@BUILD=$(BUILD) QEDCRASH=$(BUILD)/qedcrash tests/bench/bench.sh
 
+fuzz-bins: ## build every fuzz target for libFuzzer and AFL++ (FUZZ_TARGETS="fuzz_x ...")
+	@.ci/deps $(DEPS_BUILD) $(DEPS_FUZZ)
+	@$(MAKE) --no-print-directory fuzz-replay
+	@$(MAKE) --no-print-directory fuzz-lib BUILD=$(BUILD)/fuzz/lib/obj OUT=$(BUILD)/fuzz/lib CC=clang \
+	    CFLAGS="-O2 -g $(FUZZ_SANITIZE) -fsanitize=fuzzer-no-link"
+	@AFL_QUIET=1 $(MAKE) --no-print-directory fuzz-afl BUILD=$(BUILD)/fuzz/afl/obj OUT=$(BUILD)/fuzz/afl \
+	    CC=afl-clang-fast CFLAGS="-O2 -g"
+
+fuzz-replay: $(FUZZ_REPLAY)
+
 man: all ## the manual pages of section 1, by help2man, in $(BUILD)/man
 	@rm -rf $(BUILD)/man
 	@docs/man/make.sh $(BUILD)/qedcrash $(BUILD)/man || [ $$? -eq 77 ]
@@ -200,9 +219,36 @@ $(BENCH_BINS): $(BUILD)/bench/%: $(BUILD)/tests/bench/%.o $(BENCH_HELPERS:%.c=$(
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
 
+$(FUZZ_REPLAY): $(BUILD)/fuzz/replay/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/tests/fuzz/replay_main.o \
+    $(FUZZ_HELPERS:%.c=$(BUILD)/%.o) $(BUILD)/libqedcrash.a
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
+
+# Only by way of fuzz-bins, which names OUT and the compiler.
+ifdef OUT
+FUZZ_OUT := $(FUZZ_TARGETS:%=$(OUT)/%)
+MUTATORS := $(patsubst %,$(OUT)/%.mutator.so,$(filter $(FUZZ_MUTATED),$(FUZZ_TARGETS)))
+fuzz-lib: $(FUZZ_OUT)
+fuzz-afl: $(FUZZ_OUT) $(MUTATORS)
+
+$(FUZZ_OUT): $(OUT)/%: $(BUILD)/tests/fuzz/%.o $(FUZZ_HELPERS:%.c=$(BUILD)/%.o) $(BUILD)/libqedcrash.a
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -fsanitize=fuzzer -o $@ $^ $(LIBS)
+
+ifneq ($(CC),afl-clang-fast)
+$(filter $(FUZZ_MUTATED:%=$(OUT)/%),$(FUZZ_OUT)): $(OUT)/fuzz_%: $(BUILD)/tests/fuzz/mutate_%.o \
+    $(BUILD)/tests/fuzz/libfuzzer_glue.o
+endif
+
+$(MUTATORS): $(OUT)/fuzz_%.mutator.so: tests/fuzz/mutate_%.c tests/fuzz/afl_glue.c tests/fuzz/mutate_kit.c \
+    tests/fuzz/fuzz.h tests/fuzz/mutate_kit.h
+	@mkdir -p $(@D)
+	cc $(STD_CFLAGS) -O2 -g -shared -fPIC -o $@ $(filter %.c,$^)
+endif
+
 compile_commands.json: Makefile FORCE ## for clangd and other tools
-	@printf '%s\n' $(SRCS) $(UNIT_ALL) $(BENCH_ALL) | awk -v dir="$(CURDIR)" -v cmd='$(COMPILE)' 'BEGIN { printf "[" } \
+	@printf '%s\n' $(SRCS) $(UNIT_ALL) $(BENCH_ALL) $(FUZZ_ALL) | awk -v dir="$(CURDIR)" -v cmd='$(COMPILE)' 'BEGIN { printf "[" } \
 	    { printf "%s\n{\"directory\": \"%s\", \"file\": \"%s\", \"command\": \"%s -c %s\"}", (NR > 1 ? "," : ""), \
 	      dir, $$1, cmd, $$1 } END { print "\n]" }' >$@
 
--include $(SRCS:%.c=$(BUILD)/%.d) $(UNIT_ALL:%.c=$(BUILD)/%.d) $(BENCH_ALL:%.c=$(BUILD)/%.d)
+-include $(SRCS:%.c=$(BUILD)/%.d) $(UNIT_ALL:%.c=$(BUILD)/%.d) $(BENCH_ALL:%.c=$(BUILD)/%.d) $(FUZZ_ALL:%.c=$(BUILD)/%.d)
