@@ -58,10 +58,14 @@ char *id_format(const char *scenario, const char *design, const char *disk, uint
     return id_format_schedule(scenario, design, disk, &numbered, has_point, point, survivors);
 }
 
-static bool decode(const char *from, size_t length, char *to)
+/* False too if it does not fit into size bytes: what counts is its length decoded. */
+static bool decode(const char *from, size_t length, char *to, size_t size)
 {
+    const char *last = to + size - 1;
     for (size_t i = 0; i < length; i++) {
         unsigned value;
+        if (to == last)
+            return false;
         if (from[i] != '%') {
             *to++ = from[i];
             continue;
@@ -118,7 +122,7 @@ static bool parse_script(const char *text, size_t length, struct finding_id *id)
 static bool parse_field(unsigned index, const char *field, size_t length, struct finding_id *id)
 {
     if (index == 1)
-        return length && length < sizeof(id->design) && decode(field, length, id->design);
+        return length && decode(field, length, id->design, sizeof(id->design));
     if (index == 2) {
         if (!length || length >= sizeof(id->disk))
             return false;
@@ -149,7 +153,7 @@ static bool parse_fields(const char *text, struct finding_id *id)
         size_t length = colon ? (size_t)(colon - at) : strlen(at);
         if (index == 0) {
             id->scenario = xmalloc(length + 1);
-            if (!length || !decode(at, length, id->scenario))
+            if (!length || !decode(at, length, id->scenario, length + 1))
                 return false;
         } else if (!parse_field(index, at, length, id)) {
             return false;

@@ -360,10 +360,11 @@ static int open_backing(struct qed_backing_host *host, const char *name, struct 
     return 0;
 }
 
-/* Reads of QEMU 7.2's quirk and of the 2010 driver's limit are wrong by design. */
-static bool reads_right(const struct qed_design *d)
+/* Some designs read wrong by design: QEMU 7.2's quirk, the 2010 driver's limit, and fills left out over stale space. */
+static bool reads_right(const struct qed_design *d, bool backing)
 {
-    return d->backing_clip && d->zero_cluster_fill == QED_ZERO_CLUSTER_FILL_ZEROS;
+    return d->zero_fill != QED_ZERO_FILL_SKIP_ALL_ZERO &&
+           (!backing || (d->backing_clip && d->zero_cluster_fill == QED_ZERO_CLUSTER_FILL_ZEROS));
 }
 
 static void after_close(struct run *r, struct watched_disk *disk, struct guest *g, struct qed_open_options *options)
@@ -425,7 +426,7 @@ static void use(struct run *r)
         disk.header_bytes = qed_get_geometry(g.q)->header_bytes;
         backing = backing && qed_backing_name(g.q);
         g.exact = qed_check(g.q, false, &check) == 0 && !check.corruptions && !check.check_errors &&
-                  (!backing || reads_right(r->design));
+                  reads_right(r->design, backing);
         g.may_fail = r->use & USE_FIXED;
         g.buf_bytes = 3 * 65536;
         g.buf = malloc(g.buf_bytes);
