@@ -91,20 +91,30 @@ static void fill_tagged(struct sim_pages *pages, uint64_t length_bytes)
 }
 
 /* Its contents follow from its length, nobody writes to it, and filling it takes longer than judging a small cell: the
- * last one is kept, for this thread, and everybody gets a snapshot. */
+ * last ones are kept, for this thread, and everybody gets a snapshot. */
 static struct sim_pages *tagged(uint64_t length_bytes)
 {
-    static _Thread_local struct sim_pages *last;
-    static _Thread_local uint64_t last_bytes;
+    enum { KEPT = 2 };
+    static _Thread_local struct kept {
+        struct sim_pages *pages;
+        uint64_t bytes;
+    } kept[KEPT]; /* the one used last first */
+    struct kept found;
+    unsigned i = 0;
 
-    if (!last || last_bytes != length_bytes) {
-        if (last)
-            sim_pages_destroy(last);
-        last = sim_pages_create();
-        last_bytes = length_bytes;
-        fill_tagged(last, length_bytes);
+    while (i < KEPT - 1 && kept[i].bytes != length_bytes)
+        i++;
+    found = kept[i];
+    if (!found.pages || found.bytes != length_bytes) {
+        if (found.pages)
+            sim_pages_destroy(found.pages);
+        found.pages = sim_pages_create();
+        found.bytes = length_bytes;
+        fill_tagged(found.pages, length_bytes);
     }
-    return sim_pages_snapshot(last);
+    memmove(&kept[1], &kept[0], i * sizeof(kept[0]));
+    kept[0] = found;
+    return sim_pages_snapshot(found.pages);
 }
 
 void run_backing_init(struct run_backing *b, const struct scenario *s, struct sim_loop *loop)

@@ -1,0 +1,181 @@
+/* crash_run.c: see crash_run.h. */
+#include "tests/fuzz/crash_run.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "engine/design_text.h"
+#include "harness/id.h"
+#include "harness/judge.h"
+#include "simdisk/xalloc.h"
+
+/* Safe in all cells of the matrix on all disks that keep their word, as far as generated words go: phys-size and
+ * size-check have one finding, on hostdev, which takes another program that opens the image (a17-old-program). */
+static const char *const safe_designs[] = {"careful", "autoclear", "phys-size", "size-check"};
+enum { SAFE_COUNT = sizeof(safe_designs) / sizeof(safe_designs[0]) };
+
+struct crash_run {
+    const struct qed_design *designs[SAFE_COUNT];
+    unsigned design_count;
+    struct qed_design named;
+    struct crash_disk *disk;
+    struct qed_pool *pool; /* of the recorded lives */
+    /* What was wrong with the last case. */
+    bool found;
+    enum verdict_class class;
+    uint64_t guest_sector;
+    char *id, name[GEN_NAME_MAX];
+    char what[200];
+    unsigned pick_count; /* of the violation */
+    uint32_t picks[JUDGE_MAX_PICKS];
+};
+
+struct crash_run *crash_run_create(const char *design, char *why)
+{
+    struct crash_run *r = xcalloc(1, sizeof(*r));
+    if (design) {
+        struct qed_design_error err = {""};
+        if (qed_design_parse(design, &r->named, &err)) {
+            snprintf(why, 200, "%.199s", err.text);
+            free(r);
+            return NULL;
+        }
+        r->designs[r->design_count++] = &r->named;
+    }
+    for (unsigned i = 0; !design && i < SAFE_COUNT; i++)
+        r->designs[r->design_count++] = qed_design_find(safe_designs[i]);
+    r->disk = crash_disk_create();
+    r->pool = xalloc_check(qed_pool_create());
+    return r;
+}
+
+void crash_run_destroy(struct crash_run *r)
+{
+    if (!r)
+        return;
+    crash_disk_destroy(r->disk);
+    qed_pool_destroy(r->pool);
+    free(r->id);
+    free(r);
+}
+
+static const struct sim_disk_model *disk_of(const struct crash_case *c)
+{
+    size_t honest = 0, i = 0;
+    for (size_t k = 0; k < sim_disk_model_count; k++)
+        honest += sim_disk_models[k].keeps_its_word;
+    for (size_t left = c->disk % honest;; i++)
+        if (sim_disk_models[i].keeps_its_word && left-- == 0)
+            return &sim_disk_models[i];
+}
+
+static const struct qed_design *design_of(const struct crash_run *r, const struct crash_case *c)
+{
+    return r->designs[c->design % r->design_count];
+}
+
+static void take_violation(void *opaque, const struct violation *v)
+{
+    struct crash_run *r = opaque;
+    if (r->found)
+        return;
+    r->found = true;
+    r->class = v->class;
+    r->guest_sector = v->guest_sector;
+    r->pick_count = v->pick_count;
+    memcpy(r->picks, v->picks, v->pick_count * sizeof(*v->picks));
+    snprintf(r->what, sizeof(r->what), "%s", v->what);
+}
+
+/* The space of that number, or the last. */
+static struct crash_space *find_space(const struct recording *rec, const struct sim_disk_model *disk, unsigned number)
+{
+    struct crash_walk *walk = crash_walk_create(rec->history, disk, false);
+    struct crash_space *space = crash_walk_next(walk), *later;
+    while (number-- && (later = crash_walk_next(walk))) {
+        crash_space_free(space);
+        space = later;
+    }
+    crash_walk_destroy(walk);
+    return space;
+}
+
+static char *survivors_text(const struct crash_run *r, const struct crash_space *space, const struct crash_state *st)
+{
+    char *survivors = crash_state_text(space, st), *text = NULL;
+    size_t size = 0;
+    FILE *out = xalloc_check(open_memstream(&text, &size));
+    fputs(survivors, out);
+    for (unsigned i = 0; i < r->pick_count; i++)
+        fprintf(out, "%c%" PRIu32, i ? '.' : '/', r->picks[i]);
+    fclose(out);
+    free(survivors);
+    return text;
+}
+
+static void keep_id(struct crash_run *r, const struct crash_case *c, const struct recording *rec,
+                    const struct crash_space *space, const struct crash_state *st)
+{
+    const struct sim_schedule schedule = {
+        .number = 1, .seed = 1, .script = rec->choices, .script_len = rec->choice_count};
+    char *survivors = space ? survivors_text(r, space, st) : NULL;
+    free(r->id);
+    gen_name(&c->workload, r->name, sizeof(r->name));
+    r->id = id_format_schedule(r->name, design_of(r, c)->name, disk_of(c)->name, &schedule, space != NULL,
+                               space ? crash_state_when(space, st) : 0, survivors ? survivors : "");
+    free(survivors);
+}
+
+static void judge_case(struct crash_run *r, const struct crash_case *c, const struct recording *rec)
+{
+    struct crash_state st;
+    struct crash_space *space = find_space(rec, disk_of(c), c->epoch);
+    struct judge *judge = judge_create(rec, design_of(r, c));
+    crash_case_state(c, space, &st);
+    crash_disk_load(r->disk, space, NULL);
+    crash_state_apply(space, &st, r->disk);
+    judge_force(judge, c->picks, c->pick_count);
+    judge_state(judge, r->disk, crash_state_when(space, &st), take_violation, r);
+    if (r->found)
+        keep_id(r, c, rec, space, &st);
+    judge_destroy(judge);
+    crash_state_free(&st);
+    crash_space_free(space);
+}
+
+bool crash_run_case(struct crash_run *r, const struct crash_case *c)
+{
+    struct scenario *s;
+    struct scn_error err;
+    struct recording rec;
+    struct run_options options = {
+        .design = design_of(r, c),
+        .disk = disk_of(c),
+        .pool = r->pool,
+        .schedule = {.number = 1, .seed = 1, .script = c->schedule, .script_len = c->schedule_len},
+    };
+    r->found = false;
+    if (gen_scenario(&c->workload, &s, &err))
+        return false;
+    if (scenario_record(s, &options, &rec, &err) == 0) {
+        if (rec.live_count) {
+            r->found = true;
+            r->class = rec.live[0].class;
+            r->guest_sector = rec.live[0].guest_sector;
+            snprintf(r->what, sizeof(r->what), "%s", rec.live[0].why);
+            keep_id(r, c, &rec, NULL, NULL);
+        } else {
+            judge_case(r, c, &rec);
+        }
+        recording_free(&rec);
+    }
+    scenario_free(s);
+    return r->found;
+}
+
+void crash_run_tell(struct crash_run *r, const struct crash_case *c, FILE *out)
+{
+    (void)c;
+    fprintf(out, "%s: %s\n", verdict_class_name(r->class), r->what);
+    fprintf(out, "repro: qedcrash repro '%s'\n", r->id);
+}
