@@ -36,6 +36,8 @@ FUZZ_ALL := $(sort $(wildcard tests/fuzz/*.c))
 FUZZ_HELPERS := $(filter-out tests/fuzz/fuzz_% tests/fuzz/mutate_% %_glue.c %_main.c,$(FUZZ_ALL)) tests/fuzz/mutate_kit.c
 FUZZ_REPLAY := $(FUZZ_TARGETS:%=$(BUILD)/fuzz/replay/%)
 FUZZ_SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+# Comparisons are not traced: each entry of a table would be a call, and the mutators know the formats.
+FUZZ_COVERAGE := -fsanitize=fuzzer-no-link -fno-sanitize-coverage=trace-cmp
 SCRIPTS := $(sort $(filter-out %/lib.sh,$(wildcard tests/lint/*.sh tests/cli/*.sh tests/interop/*.sh)))
 STYLED = $(sort $(wildcard $(addsuffix /*.[ch],$(ROOMS) tests/unit tests/fuzz tests/bench tests/canaries)))
 
@@ -55,7 +57,7 @@ DEPS_FUZZ := clang libclang-rt-dev afl++
 DEPS_SLURM := slurmctld slurmd slurm-client sqlite3
 
 .PHONY: search flushes help all tests deps deps-build deps-lint matrix matrix-qemu test run-tests lint lint-includes lint-format lint-tidy \
-        lint-cppcheck format coverage mutants asan test-compilers test-slurm test-kill bench fuzz-bins fuzz-replay fuzz-lib fuzz-afl install man clean test-page FORCE
+        lint-cppcheck format coverage mutants asan test-compilers test-slurm test-kill bench fuzz-bins fuzz-replay fuzz-lib fuzz-afl fuzz-plain install man clean test-page FORCE
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z_.-]+:.*## / { printf "  make %-22s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -160,9 +162,14 @@ fuzz-bins: ## build every fuzz target for libFuzzer and AFL++ (FUZZ_TARGETS="fuz
 	@.ci/deps $(DEPS_BUILD) $(DEPS_FUZZ)
 	@$(MAKE) --no-print-directory fuzz-replay
 	@$(MAKE) --no-print-directory fuzz-lib BUILD=$(BUILD)/fuzz/lib/obj OUT=$(BUILD)/fuzz/lib CC=clang \
-	    CFLAGS="-O2 -g $(FUZZ_SANITIZE) -fsanitize=fuzzer-no-link"
+	    CFLAGS="-O2 -g $(FUZZ_SANITIZE) $(FUZZ_COVERAGE)"
 	@AFL_QUIET=1 $(MAKE) --no-print-directory fuzz-afl BUILD=$(BUILD)/fuzz/afl/obj OUT=$(BUILD)/fuzz/afl \
 	    CC=afl-clang-fast CFLAGS="-O2 -g"
+
+# Without sanitizers: for rates, and for the benchmark.
+fuzz-plain: $(FUZZ_REPLAY)
+	@$(MAKE) --no-print-directory fuzz-lib BUILD=$(BUILD)/fuzz/plain/obj OUT=$(BUILD)/fuzz/plain CC=clang \
+	    CFLAGS="-O2 -g $(FUZZ_COVERAGE)"
 
 fuzz-replay: $(FUZZ_REPLAY)
 

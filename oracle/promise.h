@@ -117,5 +117,8 @@ struct promise_range {
 size_t promise_touched(const struct promise *p, uint64_t unit_sectors, struct promise_range **ranges);
 /* Did the guest ever write (zero, discard) this sector? */
 bool promise_written(const struct promise *p, uint64_t sector);
+/* Could a live read at `when` show this sector's initial content? A discard, a failed write, and one that a power failure
+ * may have taken back do not rule that out. */
+bool promise_maybe_initial(const struct promise *p, uint64_t when, uint64_t sector);
 
 #endif

@@ -96,6 +96,16 @@ static bool is_allowed(const struct promise *p, const struct view *view, uint64_
     return (tag->kind == TAG_BACKING && backing) || (tag->kind == TAG_ZERO && zero);
 }
 
+bool promise_maybe_initial(const struct promise *p, uint64_t when, uint64_t sector)
+{
+    struct view view = live_view(when, when);
+    struct cursor cursor = {.node = timeline_head(p, sector)};
+
+    while (next_visible(p, &view, &cursor))
+        ;
+    return !cursor.barrier;
+}
+
 /* A content this sector can have had at some time: not another place's. */
 static bool is_own(const struct tag *tag, uint64_t sector)
 {

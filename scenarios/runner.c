@@ -89,7 +89,8 @@ static void open_image(struct player *p, const char *text, enum scn_mode mode, c
     }
 }
 
-/* A cluster written in part was filled from the backing file, and keeps those bytes when the name goes. */
+/* A cluster written in part was filled from the backing file, and keeps those bytes when the name goes. What counts is
+ * what its sectors may hold: a discard writes none of them, and a write may have failed, or not have survived. */
 static bool filled_from_backing(const struct player *p)
 {
     uint64_t unit = p->env.scenario->cluster_bytes / BLK_SECTOR_BYTES;
@@ -99,7 +100,7 @@ static bool filled_from_backing(const struct player *p)
 
     for (size_t i = 0; i < count && !filled; i++) {
         for (uint64_t k = 0; k < ranges[i].count && !filled; k++)
-            filled = !promise_written(p->env.promise, ranges[i].first_sector + k);
+            filled = promise_maybe_initial(p->env.promise, player_now(p), ranges[i].first_sector + k);
     }
     free(ranges);
     return filled;

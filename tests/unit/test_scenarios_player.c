@@ -416,6 +416,29 @@ static void test_growing_and_rebase(void **state)
     scenario_free(s);
 }
 
+/* Found by fuzz_crash: what a discard or a failed write has touched is filled from the backing file all the same, while
+ * the chain is still open; and keeps that when it is not. */
+static void test_filled_after_rebase(void **state)
+{
+    static const char *const texts[] = {
+        BACKED "rebase none\ndiscard 4K 4K\nwrite 4K 512\nclose\nopen rw\nread 4K 4K\n",
+        BACKED "rebase none\ninject write_aio EIO once\nwrite 4K 4K\nwrite 4K 512\nclose\nopen rw\nread 4K 4K\n",
+    };
+    (void)state;
+
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        struct scenario *s = parse(texts[i]);
+        struct recording r;
+
+        record(s, &(struct take){.design = "careful"}, &r);
+        if (r.live_count)
+            print_message("%zu: %s\n", i, r.live[0].why);
+        assert_int_equal(r.live_count, 0);
+        recording_free(&r);
+        scenario_free(s);
+    }
+}
+
 /* `open as=` is another program, until the next open: here one that never marks, then the design under test. */
 static void test_other_program(void **state)
 {
@@ -784,6 +807,7 @@ int main(void)
         cmocka_unit_test(test_close),
         cmocka_unit_test(test_prepare_fails),
         cmocka_unit_test(test_growing_and_rebase),
+        cmocka_unit_test(test_filled_after_rebase),
         cmocka_unit_test(test_other_program),
         cmocka_unit_test(test_host_device),
         cmocka_unit_test(test_random),
