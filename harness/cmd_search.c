@@ -13,9 +13,8 @@
 #include "simdisk/xalloc.h"
 
 static const char search_doc[] =
-    "Every combination of the policy's fields against the library and the cost workloads; for each disk model, the "
-    "cheapest "
-    "safe designs, and what breaks when one of their fields is weakened.\n\nExamples:\n"
+    "Every combination of the policy's fields against the library, the cost workloads and the generated ones; for each "
+    "disk model, the cheapest safe designs, and what breaks when one of their fields is weakened.\n\nExamples:\n"
     "  qedcrash designs search --disk ssd\n"
     "  qedcrash designs search --disk all --json\n"
     "  qedcrash designs search -q\n\v"
@@ -62,6 +61,8 @@ static int load(struct job *j, struct scn_error *err)
         ret = bound_add_library(&j->bound, dir, true, err);
     if (!ret)
         ret = search_cost_bound(&j->bound, err); /* a design that is cheap on them, and unsafe, is not cheap */
+    if (!ret)
+        ret = bound_add_generated(&j->bound, &small, true, err);
     size_t twice = j->bound.count;
     for (size_t i = 0; i < twice; i++)
         j->bound.workloads[i].shallow = true;
@@ -82,21 +83,35 @@ static int load(struct job *j, struct scn_error *err)
 
 /* --- words --------------------------------------------------------------------------------------------------------- */
 
+/* The values that are as good as the point's own; `any` if all are. */
+static void print_others(FILE *out, const struct search_point *p, unsigned f)
+{
+    const unsigned values = qed_design_field_values((enum qed_design_field)f);
+    const char *separator = "";
+    char word[64];
+    unsigned good = 0;
+    for (unsigned v = 0; v < values; v++)
+        good += p->free.allowed[f] >> v & 1;
+    if (good == values) {
+        fputs("any", out);
+        return;
+    }
+    for (unsigned v = 0; v < values; v++)
+        if (p->free.allowed[f] >> v & 1 && v != p->design.value[f]) {
+            fprintf(out, "%s%s", separator, qed_design_value_name((enum qed_design_field)f, v, word));
+            separator = "|";
+        }
+}
+
 static void print_free(FILE *out, const struct search_point *p)
 {
     bool any = false;
     for (unsigned f = 0; f < QED_FIELD_COUNT; f++) {
-        char word[64];
         if (!(p->free.allowed[f] & (p->free.allowed[f] - 1)))
             continue;
         fprintf(out, "%s%s=", any ? ", " : "       as good with: ", qed_design_field_name((enum qed_design_field)f));
         any = true;
-        const char *separator = "";
-        for (unsigned v = 0; v < qed_design_field_values((enum qed_design_field)f); v++)
-            if (p->free.allowed[f] >> v & 1 && v != p->design.value[f]) {
-                fprintf(out, "%s%s", separator, qed_design_value_name((enum qed_design_field)f, v, word));
-                separator = "|";
-            }
+        print_others(out, p, f);
     }
     if (any)
         fputc('\n', out);

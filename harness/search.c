@@ -32,6 +32,14 @@ struct part_list {
     size_t count, cap;
 };
 
+/* What is known of a workload: of those designs that were asked about. */
+struct known {
+    struct box_tree *tree; /* what recording it asks; leaves: recorded */
+    struct cell_spaces *recorded;
+    size_t recorded_count, recorded_cap;
+    struct probe_memo *memo; /* what its crash spaces ask */
+};
+
 struct search {
     const struct search_options *o;
     const struct sim_disk_model *disk;
@@ -44,10 +52,8 @@ struct search {
     /* The workload that is looked at. */
     const struct bound_workload *workload;
     struct cell_options cell;
-    struct box_tree *tree; /* what recording it asks; leaves: recorded */
-    struct cell_spaces *recorded;
-    size_t recorded_count, recorded_cap;
-    struct probe_memo *memo; /* what its crash spaces ask */
+    struct known *known;
+    struct known *late; /* by workload: the late ones are looked at again, for other designs, which share much */
 };
 
 /* --- one workload -------------------------------------------------------------------------------------------------- */
@@ -59,36 +65,44 @@ static struct qed_design weakest_of(const struct qed_design_box *b)
     return d;
 }
 
-static void begin_workload(struct search *x, const struct bound_workload *w, const struct cell_options *cell)
+static void begin_workload(struct search *x, const struct bound_workload *w, const struct cell_options *cell,
+                           struct known *known)
 {
     x->workload = w;
     x->cell = *cell;
-    x->tree = box_tree_create();
-    x->memo = probe_memo_create();
+    x->known = known;
+    if (known->tree)
+        return;
+    known->tree = box_tree_create();
+    known->memo = probe_memo_create();
 }
 
-static void end_workload(struct search *x)
+static void forget(struct known *k)
 {
-    box_tree_destroy(x->tree);
-    probe_memo_destroy(x->memo);
-    for (size_t i = 0; i < x->recorded_count; i++)
-        free(x->recorded[i].digests);
-    x->recorded_count = 0;
+    if (!k->tree)
+        return;
+    box_tree_destroy(k->tree);
+    probe_memo_destroy(k->memo);
+    for (size_t i = 0; i < k->recorded_count; i++)
+        free(k->recorded[i].digests);
+    free(k->recorded);
+    *k = (struct known){0};
 }
 
 /* Records the workload for every design of b that may make it differ. */
 static int record_all(struct search *x, const struct qed_design_box *b)
 {
+    struct known *k = x->known;
     struct qed_design_box part;
-    while (box_tree_unknown(x->tree, b, &part)) {
+    while (box_tree_unknown(k->tree, b, &part)) {
         struct qed_design d = weakest_of(&part);
         struct qed_design_asked asked;
-        x->recorded = xgrow(x->recorded, x->recorded_count, &x->recorded_cap, sizeof(*x->recorded));
-        int ret = bound_spaces(x->workload, x->disk, &d, &x->cell, &asked, &x->recorded[x->recorded_count], x->err);
+        k->recorded = xgrow(k->recorded, k->recorded_count, &k->recorded_cap, sizeof(*k->recorded));
+        int ret = bound_spaces(x->workload, x->disk, &d, &x->cell, &asked, &k->recorded[k->recorded_count], x->err);
         if (ret)
             return ret;
         x->result->runs++;
-        box_tree_add(x->tree, &d, &asked, (uint32_t)x->recorded_count++);
+        box_tree_add(k->tree, &d, &asked, (uint32_t)k->recorded_count++);
     }
     return 0;
 }
@@ -97,16 +111,16 @@ static int record_all(struct search *x, const struct qed_design_box *b)
 static int explore_all(struct search *x, struct digest space, const struct qed_design_box *b)
 {
     struct qed_design_box part;
-    while (box_tree_unknown(probe_memo_tree(x->memo, space), b, &part)) {
+    while (box_tree_unknown(probe_memo_tree(x->known->memo, space), b, &part)) {
         struct qed_design d = weakest_of(&part);
         struct bound_result r;
         uint32_t leaf;
-        int ret = bound_test(x->workload, x->disk, &d, &x->cell, x->memo, &r, x->err);
+        int ret = bound_test(x->workload, x->disk, &d, &x->cell, x->known->memo, &r, x->err);
         if (ret)
             return ret;
         x->result->runs++;
         x->result->executions += r.probe.executions;
-        if (box_tree_find(probe_memo_tree(x->memo, space), &d, &leaf))
+        if (box_tree_find(probe_memo_tree(x->known->memo, space), &d, &leaf))
             continue;
         snprintf(x->err->text, sizeof(x->err->text), "%.200s: one run left a crash space that the next did not",
                  x->workload->name);
@@ -125,7 +139,7 @@ struct collected {
 static void collect(void *opaque, const struct qed_design_box *part, uint32_t leaf)
 {
     const struct collected *c = opaque;
-    const struct probe_leaf *l = probe_memo_leaf(c->x->memo, leaf);
+    const struct probe_leaf *l = probe_memo_leaf(c->x->known->memo, leaf);
     if (l->unsafe)
         box_list_add(c->unsafe, part);
     else
@@ -151,7 +165,7 @@ static int filter_recorded(struct search *x, const struct cell_spaces *spaces, c
         for (size_t k = 0; k < now.count && !ret; k++) {
             ret = explore_all(x, spaces->digests[i], &now.items[k]);
             if (!ret)
-                box_tree_split(probe_memo_tree(x->memo, spaces->digests[i]), &now.items[k], collect, &c);
+                box_tree_split(probe_memo_tree(x->known->memo, spaces->digests[i]), &now.items[k], collect, &c);
         }
         box_list_merge(&next);
         box_list_free(&now);
@@ -173,7 +187,7 @@ static void filter_part(void *opaque, const struct qed_design_box *part, uint32_
 {
     struct filtering *f = opaque;
     if (!f->ret)
-        f->ret = filter_recorded(f->x, &f->x->recorded[leaf], part, f->safe, f->unsafe);
+        f->ret = filter_recorded(f->x, &f->x->known->recorded[leaf], part, f->safe, f->unsafe);
 }
 
 static void rule_out(struct search *x, struct box_list *unsafe, size_t workload)
@@ -187,18 +201,20 @@ static int run_test(struct search *x, size_t workload)
 {
     struct box_list left = {0}, unsafe = {0};
     struct filtering f = {.x = x, .safe = &left, .unsafe = &unsafe};
-    begin_workload(x, &x->o->bound->workloads[workload], &x->o->cell);
+    struct known once = {0};
+    const bool late = x->o->bound->workloads[workload].late;
+    begin_workload(x, &x->o->bound->workloads[workload], &x->o->cell, late ? &x->late[workload] : &once);
     for (size_t i = 0; i < x->candidates.count && !f.ret; i++) {
         size_t mark = left.count, wrong = unsafe.count;
         f.ret = record_all(x, &x->candidates.items[i]);
         if (!f.ret)
-            box_tree_split(x->tree, &x->candidates.items[i], filter_part, &f);
+            box_tree_split(x->known->tree, &x->candidates.items[i], filter_part, &f);
         if (f.ret || unsafe.count > wrong)
             continue;
         left.count = mark; /* all of it is safe: it need not fall apart */
         box_list_add(&left, &x->candidates.items[i]);
     }
-    end_workload(x);
+    forget(&once);
     if (f.ret || !unsafe.count) {
         box_list_free(&left);
         box_list_free(&unsafe);
@@ -256,7 +272,7 @@ struct costing {
 static void add_recovery(void *opaque, const struct qed_design_box *part, uint32_t leaf)
 {
     struct costing *c = opaque;
-    const struct probe_leaf *l = probe_memo_leaf(c->x->memo, leaf);
+    const struct probe_leaf *l = probe_memo_leaf(c->x->known->memo, leaf);
     struct sums sums = c->sums;
     sums.recoveries += l->recoveries;
     sums.scans += l->scans;
@@ -267,7 +283,7 @@ static void add_recovery(void *opaque, const struct qed_design_box *part, uint32
 static void cost_recorded(void *opaque, const struct qed_design_box *part, uint32_t leaf)
 {
     struct costing *c = opaque;
-    const struct cell_spaces spaces = c->x->recorded[leaf];
+    const struct cell_spaces spaces = c->x->known->recorded[leaf];
     struct part_list now = {0};
     struct sums sums = c->sums;
     sums.flushes += spaces.flushes;
@@ -280,7 +296,8 @@ static void cost_recorded(void *opaque, const struct qed_design_box *part, uint3
             struct costing one = {.x = c->x, .out = &next, .sums = now.items[k].sums};
             c->ret = explore_all(c->x, spaces.digests[i], &now.items[k].box);
             if (!c->ret)
-                box_tree_split(probe_memo_tree(c->x->memo, spaces.digests[i]), &now.items[k].box, add_recovery, &one);
+                box_tree_split(probe_memo_tree(c->x->known->memo, spaces.digests[i]), &now.items[k].box, add_recovery,
+                               &one);
         }
         merge_parts(&next);
         free(now.items);
@@ -301,14 +318,15 @@ static int add_cost(struct search *x, const struct bound_workload *w, struct par
     o.limit = SAMPLES_PER_SPACE;
     o.first_life = true;
     o.nested = 0;
-    begin_workload(x, w, &o);
+    struct known once = {0};
+    begin_workload(x, w, &o, &once);
     for (size_t i = 0; i < parts->count && !c.ret; i++) {
         c.sums = parts->items[i].sums;
         c.ret = record_all(x, &parts->items[i].box);
         if (!c.ret)
-            box_tree_split(x->tree, &parts->items[i].box, cost_recorded, &c);
+            box_tree_split(x->known->tree, &parts->items[i].box, cost_recorded, &c);
     }
-    end_workload(x);
+    forget(&once);
     free(parts->items);
     *parts = next;
     merge_parts(parts);
@@ -529,6 +547,7 @@ int search_disk(const struct search_options *o, const struct sim_disk_model *dis
     *out = (struct search_result){.designs = qed_box_count(&o->space), .complete = true};
     struct search x = {.o = o, .disk = disk, .result = out, .err = err};
     int ret = 0;
+    x.late = xcalloc(o->bound->count, sizeof(*x.late));
     box_list_add(&x.candidates, &o->space);
     for (size_t i = 0; i < o->bound->count && !ret && x.candidates.count; i++) {
         if (o->bound->workloads[i].late)
@@ -545,7 +564,9 @@ int search_disk(const struct search_options *o, const struct sim_disk_model *dis
     for (size_t i = 0; i < x.out_count; i++)
         box_list_free(&x.out[i].boxes);
     free(x.out);
-    free(x.recorded);
+    for (size_t i = 0; i < o->bound->count; i++)
+        forget(&x.late[i]);
+    free(x.late);
     if (ret)
         search_result_free(out);
     return ret;

@@ -56,7 +56,7 @@ struct search_result {
 
 struct search_options {
     const struct bound *bound;
-    const struct bound *cost; /* workloads that say what a design costs; their `flushes` count */
+    const struct bound *cost; /* workloads that say what a design costs; among those of `bound` that are not late */
     struct qed_design_box space;
     struct cell_options cell;
     bool weaker;                                               /* find out what breaks around each point */

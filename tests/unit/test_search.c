@@ -226,6 +226,41 @@ static void test_equals_running_every_design(void **state)
     compare("careful", "hostdev", size, 4);
 }
 
+/* Asked late, of the frontier alone, a test leaves the frontier that it leaves when it is asked of every design. */
+static void same_frontier(const char *base, const char *disk, const enum qed_design_field *vary, size_t count)
+{
+    struct bound b = {0};
+    struct scn_error err;
+    struct search_result early, late;
+    const struct sim_disk_model *model = sim_disk_model_find(disk);
+    fill_bound(&b);
+    const struct bound cost = {.workloads = &b.workloads[1], .count = 1};
+    struct search_options o = {.bound = &b, .cost = &cost, .space = space_of(base, vary, count), .cell = options};
+    if (search_disk(&o, model, &early, &err))
+        fail_msg("%s", err.text);
+    for (size_t i = 0; i < b.count; i++)
+        b.workloads[i].late = i != 1;
+    if (search_disk(&o, model, &late, &err))
+        fail_msg("%s", err.text);
+    assert_true(late.safe > early.safe); /* or the late tests have nothing to say */
+    assert_int_equal(late.point_count, early.point_count);
+    for (size_t i = 0; i < late.point_count; i++) {
+        assert_memory_equal(&late.points[i].cost, &early.points[i].cost, sizeof(late.points[i].cost));
+        assert_true(late.points[i].designs == early.points[i].designs);
+        assert_true(box_list_has(&early.left, &late.points[i].design));
+    }
+    search_result_free(&early);
+    search_result_free(&late);
+    bound_free(&b);
+}
+
+static void test_late_tests_leave_the_same_frontier(void **state)
+{
+    static const enum qed_design_field fields[] = {QED_FIELD_data_flush, QED_FIELD_need_check, QED_FIELD_l1_flush};
+    (void)state;
+    same_frontier("careful", "ssd", fields, 3);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -233,6 +268,7 @@ int main(void)
         cmocka_unit_test(test_merging_keeps_the_set),
         cmocka_unit_test(test_the_weakest_is_a_member),
         cmocka_unit_test(test_equals_running_every_design),
+        cmocka_unit_test(test_late_tests_leave_the_same_frontier),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
