@@ -7,6 +7,7 @@
 
 #include "engine/design_box.h"
 #include "harness/coverage.h"
+#include "harness/design_load.h"
 #include "harness/determinism.h"
 #include "harness/finding.h"
 #include "harness/id.h"
@@ -105,6 +106,10 @@ static int cell_record(struct cell *c, struct scn_error *err)
         probed(c, c->recording.live[0].class);
     c->judge = judge_create(&c->recording, c->design);
     judge_second_life(c->judge, !c->options->first_life);
+    if (design_is_qemu(c->design)) {
+        int bad = judge_use_qemu(c->judge, c->options->qemu_jobs, c->options->stop, err->text, sizeof(err->text));
+        return bad ? -EIO : 0;
+    }
     judge_nested(c->judge, (unsigned)(c->options->nested < 8 ? c->options->nested : 8));
     return 0;
 }
@@ -164,7 +169,7 @@ static bool may_go_on(struct cell *c)
     uint64_t executions = c->counts.executions + judge_count(c->judge)->executions;
     if (c->options->beat)
         c->options->beat(c->options->beat_opaque, executions);
-    if (c->options->stop && *c->options->stop)
+    if ((c->options->stop && *c->options->stop) || *judge_qemu_error(c->judge))
         c->stopped = true;
     if (executions >= c->options->limit || c->visited >= c->options->limit)
         c->cut = true;
@@ -189,9 +194,33 @@ static bool judge_new(struct cell *c, const struct crash_state *state, const str
     return distinct;
 }
 
+/* QEMU is asked about many images at the same time: first all that will be judged, as far as the limit goes. */
+static void look_ahead(struct cell *c, uint64_t count, uint64_t share, uint64_t seed)
+{
+    bool all = !share, more = true;
+    struct crash_enum *e = all ? crash_enum_create(c->space, c->disk) : NULL;
+    struct crash_sample *s = all ? NULL : crash_sample_create(c->space, c->disk, seed, share);
+    for (; more && count && !*judge_qemu_error(c->judge); count--) {
+        judge_ahead(c->judge, c->disk);
+        if (c->options->beat)
+            c->options->beat(c->options->beat_opaque, c->visited);
+        more = (!c->options->stop || !*c->options->stop) && (all ? crash_enum_next(e) : crash_sample_next(s));
+    }
+    judge_ahead_done(c->judge);
+    crash_enum_destroy(e);
+    crash_sample_destroy(s);
+}
+
+static uint64_t left(const struct cell *c)
+{
+    return c->options->limit - (c->visited < c->options->limit ? c->visited : c->options->limit);
+}
+
 /* Returns the number of states judged. */
 static uint64_t enumerate(struct cell *c, struct crash_hasher *h)
 {
+    if (judge_asks_qemu(c->judge))
+        look_ahead(c, left(c), 0, 0);
     struct crash_enum *e = crash_enum_create(c->space, c->disk);
     uint64_t count = 0;
     bool more = true;
@@ -209,6 +238,8 @@ static uint64_t sample(struct cell *c, struct crash_hasher *h, uint64_t share)
 {
     uint64_t which = c->memo ? c->digest.lane[0] : c->coverage.spaces * UINT64_C(0x9e3779b97f4a7c15), count = 0;
     uint64_t seed = c->options->seed ^ which;
+    if (judge_asks_qemu(c->judge) && share)
+        look_ahead(c, left(c), share, seed);
     struct crash_sample *e = crash_sample_create(c->space, c->disk, seed, share);
     bool more = true;
     c->sampled = true;
@@ -692,6 +723,15 @@ static int explore_all(struct cell *c, struct scn_error *err)
     return ret;
 }
 
+/* QEMU could not be asked: there is no verdict. */
+static int qemu_failed(const struct cell *c, struct scn_error *err)
+{
+    if (!c->judge || !*judge_qemu_error(c->judge))
+        return 0;
+    snprintf(err->text, sizeof(err->text), "%s", judge_qemu_error(c->judge));
+    return -EIO;
+}
+
 static int explore_cell(struct cell *c, struct scn_error *err)
 {
     cell_open(c);
@@ -700,7 +740,7 @@ static int explore_cell(struct cell *c, struct scn_error *err)
     int ret = cell_record(c, err);
     if (!ret)
         explore(c);
-    return ret;
+    return ret ? ret : qemu_failed(c, err);
 }
 
 int cell_judge(const struct scenario *s, const struct qed_design *design, const struct sim_disk_model *disk,
@@ -876,7 +916,7 @@ static int judge_named(struct cell *c, uint32_t point, const char *survivors, bo
     coverage_add(&c->coverage, &one, judge_count(c->judge)->executions);
     finding_settle(&c->findings, n.space, c->disk, c->judge, &c->recording, minimal);
     unload_named(&n);
-    return 0;
+    return qemu_failed(c, err);
 }
 
 int cell_look(const struct scenario *s, const struct qed_design *design, const struct sim_disk_model *disk,

@@ -30,6 +30,7 @@ struct cell_options {
     uint64_t seed;
     uint64_t nested;                                 /* times the power may fail again during recovery */
     const struct qed_design *prepared_by;            /* of the image before; NULL: the design itself */
+    unsigned qemu_jobs;                              /* where QEMU recovers: processes at the same time; 0: one */
     bool first_life;                                 /* judge what recovery shows, and no second life */
     const char *id_scenario;                         /* how ids name the scenario */
     volatile const int *stop;                        /* set by a signal: leave early; may be NULL */

@@ -10,7 +10,9 @@
 #include "harness/id.h"
 #include "harness/library.h"
 #include "harness/options.h"
+#include "harness/qemu_bench.h"
 #include "harness/target.h"
+#include "harness/workers.h"
 #include "reports/compare.h"
 #include "scenarios/replay.h"
 #include "simdisk/xalloc.h"
@@ -176,10 +178,13 @@ static const char replay_doc[] =
     "Judge the crash states of recordings: another engine's writes, ours for recovery.\n\nExamples:\n"
     "  qedcrash record cow-partial rec && qedcrash replay rec\n"
     "  qedcrash replay rec --disk all --json\n"
-    "  qedcrash replay vm-log --design v2 --explore sample --limit 100000\n\v"
+    "  qedcrash replay rec --judge qemu --sample 200\n\v"
     "DIR holds base.qed, backing.raw (if it has one), writes.log (dm-log-writes format, version 1, by QEMU's "
     "blklogwrites or the kernel's target) and guest.jsonl; without guest.jsonl only structure is judged. The design, "
-    "`upstream' unless named, is what recovers. In ids a recording stands for a scenario, so repro and explain take "
+    "`upstream' unless named, is what recovers; with --judge qemu it is the installed QEMU, shown each crash state as "
+    "a "
+    "file (at most 1000 a cell, unless --limit or --sample says otherwise). In ids a recording stands for a scenario, "
+    "so repro and explain take "
     "them. "
     "Exit status: 0 clean, 1 findings, 2 usage, or a recording that cannot be read, 3 I/O error, 130 interrupted.";
 
@@ -223,6 +228,37 @@ static int plan_recordings(struct run *r)
     return 0;
 }
 
+#define QEMU_STATES 1000
+
+/* QEMU in the place of a design. The cells are judged one after the other, each with all processes; the directory for
+ * crashed images is made here, so that it goes whatever becomes of a worker. */
+static int judge_by_qemu(struct run *r)
+{
+    const char *why = qemu_missing();
+    if (r->o.design_count)
+        return complain(r->verb, EXIT_USAGE, "--design names what recovers, and --judge qemu says that QEMU does");
+    if (r->o.explore_given && r->o.cell.explore == EXPLORE_COMPLETE)
+        return complain(r->verb, EXIT_USAGE,
+                        "QEMU is shown whole states, one after the other: --explore enumerate or sample");
+    if (*why)
+        return complain(r->verb, EXIT_INTERNAL, why);
+    if (!qemu_scratch()) {
+        char text[320];
+        snprintf(text, sizeof(text), "cannot make a directory for crashed images: %s (TMPDIR names another place)",
+                 strerror(errno));
+        return complain(r->verb, EXIT_INTERNAL, text);
+    }
+    if (!r->o.explore_given)
+        r->o.cell.explore = EXPLORE_SAMPLE;
+    if (!r->o.limit_given)
+        r->o.cell.limit = QEMU_STATES;
+    r->o.cell.nested = 0;
+    r->o.cell.qemu_jobs = r->o.jobs ? r->o.jobs : workers_default_count();
+    r->o.jobs = 1;
+    r->o.designs[r->o.design_count++] = design_qemu();
+    return 0;
+}
+
 int cmd_replay(int argc, char **argv)
 {
     struct run r = {.verb = argv[0], .command = command_line(argc, argv)};
@@ -234,6 +270,8 @@ int cmd_replay(int argc, char **argv)
         return end_run(&r, complain(r.verb, EXIT_USAGE, "which recording? Name its directory"));
     options_catch_signals();
     struct qed_design_error err;
+    if (r.o.qemu && (ret = judge_by_qemu(&r)))
+        return end_run(&r, ret);
     if (!r.o.design_count && !design_load("upstream", &r.o.designs[0], &err))
         r.o.design_count = 1;
     options_default_disks(&r.o, false);

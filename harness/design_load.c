@@ -81,9 +81,23 @@ int design_load(const char *text, const struct qed_design **out, struct qed_desi
     return 0;
 }
 
+static struct qed_design qemu;
+
+const struct qed_design *design_qemu(void)
+{
+    qemu = *qed_design_find("upstream");
+    qemu.name = "qemu";
+    return &qemu;
+}
+
+bool design_is_qemu(const struct qed_design *design)
+{
+    return design == &qemu;
+}
+
 void design_unload(const struct qed_design *design)
 {
-    if (!design || (design >= qed_designs && design < qed_designs + qed_design_count))
+    if (!design || design == &qemu || (design >= qed_designs && design < qed_designs + qed_design_count))
         return;
     free((char *)design->name);
     free((struct qed_design *)design);

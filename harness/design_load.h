@@ -15,4 +15,9 @@ int design_load(const char *text, const struct qed_design **out, struct qed_desi
 /* Does nothing to the engine's own. */
 void design_unload(const struct qed_design *design);
 
+/* The installed QEMU, where ids and tables name a design: it is no design of ours, and recovers recordings alone. Its
+ * fields are upstream's. */
+const struct qed_design *design_qemu(void);
+bool design_is_qemu(const struct qed_design *design);
+
 #endif

@@ -259,6 +259,10 @@ static void tell(struct finding *f, const struct minimal *m, const struct record
     f->story = story_tell(f, m->space, recording);
     timeline_free(&f->timeline);
     timeline_make(f, m->space, recording, &f->timeline);
+    if (judge_asks_qemu(m->judge)) {
+        judge_qemu_tell(m->judge, m->disk, f->recovery, sizeof(f->recovery));
+        return;
+    }
     recovery_watch(m->disk, recording, judge_design(m->judge), &recovery);
     recovery_tell(&recovery, f->recovery, sizeof(f->recovery));
 }

@@ -7,6 +7,7 @@
 
 #include "harness/judge_internal.h"
 #include "oracle/walk.h"
+#include "scenarios/replay.h"
 #include "simdisk/xalloc.h"
 
 /* --- birth --------------------------------------------------------------------------------------------------------- */
@@ -73,6 +74,7 @@ void judge_destroy(struct judge *j)
     qed_pool_destroy(j->pool);
     explorer_destroy(j->own);
     lives_destroy(j);
+    judge_qemu_destroy(j->qemu);
     free(j->ranges);
     free(j->shown);
     free(j->right);
@@ -169,12 +171,12 @@ static uint64_t image_sector_of(struct qed *q, uint64_t sector)
 
 /* --- reporting ----------------------------------------------------------------------------------------------------- */
 
-static void report(struct judge *j, struct qed *q, enum verdict_class class, uint64_t sector, bool second, bool words,
-                   const char *what)
+static void report_at(struct judge *j, enum verdict_class class, uint64_t sector, uint64_t image_sector, bool second,
+                      bool words, const char *what)
 {
     struct violation v = {.class = class,
                           .guest_sector = sector,
-                          .image_sector = sector == JUDGE_NO_SECTOR ? sector : image_sector_of(q, sector),
+                          .image_sector = sector == JUDGE_NO_SECTOR ? sector : image_sector,
                           .second_life = second,
                           .words = words && j->explain ? &j->words : NULL,
                           .what = what,
@@ -186,13 +188,19 @@ static void report(struct judge *j, struct qed *q, enum verdict_class class, uin
         j->report(j->opaque, &v);
 }
 
+static void report(struct judge *j, struct qed *q, enum verdict_class class, uint64_t sector, bool second, bool words,
+                   const char *what)
+{
+    report_at(j, class, sector, image_sector_of(q, sector), second, words, what);
+}
+
 void judge_report_image(struct judge *j, enum verdict_class class, bool second, const char *what, const char *detail)
 {
     if (j->explain) {
         snprintf(j->what, sizeof(j->what), "%s%s%s", what, detail && *detail ? ": " : "", detail ? detail : "");
         what = j->what;
     }
-    report(j, NULL, class, JUDGE_NO_SECTOR, second, false, what);
+    report_at(j, class, JUDGE_NO_SECTOR, JUDGE_NO_SECTOR, second, false, what);
 }
 
 /* --- recovery, and the power failing again in it ------------------------------------------------------------------- */
@@ -312,15 +320,20 @@ static bool judge_recovery(struct judge *j, struct qed *q)
 
 /* --- second life --------------------------------------------------------------------------------------------------- */
 
-static int write_again(struct judge *j, struct qed *q, uint64_t sector, uint8_t *bytes)
+void judge_fresh_bytes(const struct judge *j, uint64_t sector, uint8_t *bytes)
 {
     struct tag tag = {.kind = TAG_GUEST,
                       .sector = sector,
                       .write_id = j->recording->next_write_id,
                       .generation = SECOND_LIFE_GENERATION};
+    tag_fill(bytes, &tag);
+}
+
+static int write_again(struct judge *j, struct qed *q, uint64_t sector, uint8_t *bytes)
+{
     if (sector >= qed_image_bytes(q) / SECTOR)
         return -EIO;
-    tag_fill(bytes, &tag);
+    judge_fresh_bytes(j, sector, bytes);
     return write_guest(q, sector, bytes);
 }
 
@@ -422,10 +435,8 @@ static enum verdict_class change_class(const struct judge *j, uint64_t sector, c
                                                                                : VERDICT_LOST_COW;
 }
 
-static void judge_unchanged(struct judge *j, struct qed *q, uint64_t sector, const uint8_t *was, const uint8_t *is)
+static void tell_change(struct judge *j, const uint8_t *was, const uint8_t *is)
 {
-    if (!memcmp(was, is, SECTOR))
-        return;
     if (j->explain) {
         struct tag tag;
         tag_identify(was, &tag);
@@ -433,8 +444,16 @@ static void judge_unchanged(struct judge *j, struct qed *q, uint64_t sector, con
         tag_identify(is, &tag);
         tag_describe(&tag, j->words.found, sizeof(j->words.found));
     }
-    report(j, q, change_class(j, sector, was, is), sector, true, true,
-           "in the second life, contents that recovery had shown changed by themselves");
+}
+
+static const char changed[] = "in the second life, contents that recovery had shown changed by themselves";
+
+static void judge_unchanged(struct judge *j, struct qed *q, uint64_t sector, const uint8_t *was, const uint8_t *is)
+{
+    if (!memcmp(was, is, SECTOR))
+        return;
+    tell_change(j, was, is);
+    report(j, q, change_class(j, sector, was, is), sector, true, true, changed);
 }
 
 static void judge_sector_again(struct judge *j, struct qed *q, uint64_t sector, const uint8_t *was)
@@ -458,9 +477,9 @@ static void judge_second_life_of(struct judge *j, struct qed *q, uint64_t over, 
 }
 
 /* The sector of this cluster that the second life writes over: it moves from cluster to cluster. */
-static uint64_t over_sector(const struct judge *j)
+uint64_t judge_over_sector(const struct judge *j, uint64_t first)
 {
-    uint64_t cluster = j->first / j->cluster_sectors;
+    uint64_t cluster = first / j->cluster_sectors;
     return cluster * j->cluster_sectors + (cluster + 1) % j->cluster_sectors;
 }
 
@@ -469,7 +488,7 @@ static struct qed *live_again(struct judge *j, struct qed *q)
     uint8_t over_bytes[SECTOR];
     bool is_beside = j->beside != JUDGE_NO_SECTOR && j->first / j->cluster_sectors == j->beside / j->cluster_sectors;
     bool beside = !is_beside && write_beside(j, q);
-    uint64_t over = over_sector(j);
+    uint64_t over = judge_over_sector(j, j->first);
     int ret = write_again(j, q, over, over_bytes);
     if (ret) { /* it may have happened or not */
         if (over >= j->first && over < j->first + j->count)
@@ -501,6 +520,57 @@ static bool cluster(void *opaque, struct crash_disk *disk)
     if (q)
         qed_abandon(q);
     return j->go_on(j->opaque);
+}
+
+/* --- where QEMU recovers ------------------------------------------------------------------------------------------- */
+
+/* The engine is asked for the place alone: that is what an order is read off. With what the second life writes. */
+static uint64_t place_by_engine(struct judge *j, uint64_t sector, bool second)
+{
+    struct qed *q;
+    uint8_t bytes[SECTOR];
+    uint64_t place = JUDGE_NO_SECTOR;
+    crash_disk_rewind(j->disk, 0);
+    j->rehearsal = true; /* it reports nothing */
+    if (!open_image(j, &q, &(struct qed_error){{0}})) {
+        if (second) {
+            if (j->beside != JUDGE_NO_SECTOR && j->first / j->cluster_sectors != j->beside / j->cluster_sectors)
+                write_beside(j, q);
+            write_again(j, q, judge_over_sector(j, j->first), bytes);
+            q = next_life(j, q);
+        }
+        place = image_sector_of(q, sector);
+        if (q)
+            qed_abandon(q);
+    }
+    j->rehearsal = false;
+    crash_disk_rewind(j->disk, 0);
+    return place;
+}
+
+void judge_report_sector(struct judge *j, enum verdict_class class, uint64_t sector, bool second, bool words,
+                         const char *what)
+{
+    bool ours = replay_is_qed(j->recording->scenario->replay);
+    uint64_t place = ours ? place_by_engine(j, sector, second) : judge_qemu_place(j, sector);
+    report_at(j, class, sector, place, second, words, what);
+}
+
+bool judge_shown_sector(struct judge *j, uint64_t sector, const uint8_t *bytes)
+{
+    enum verdict_class c = promise_judge(j->recording->promise, j->when, sector, bytes, j->explain ? &j->words : NULL);
+    if (c != VERDICT_OK)
+        judge_report_sector(j, c, sector, false, true, verdict_class_meaning(c));
+    return c == VERDICT_OK;
+}
+
+void judge_changed_sector(struct judge *j, uint64_t sector, const uint8_t *was, const uint8_t *is)
+{
+    if (!memcmp(was, is, SECTOR))
+        return;
+    enum verdict_class c = change_class(j, sector, was, is);
+    tell_change(j, was, is);
+    judge_report_sector(j, c, sector, true, true, changed);
 }
 
 /* --- scripts ------------------------------------------------------------------------------------------------------- */
@@ -567,6 +637,10 @@ void judge_state(struct judge *j, struct crash_disk *disk, uint32_t when, violat
     begin(j, disk, fn, always, opaque);
     j->open = false;
     j->when = when;
+    if (j->qemu) {
+        judge_qemu_state(j);
+        return;
+    }
     uint64_t executions = j->counts.executions;
     explorer_load(j->own, disk, 1);
     j->chooser = explorer_chooser(j->own);

@@ -65,6 +65,18 @@ void judge_second_life(struct judge *j, bool on);
  * does not, or 1, in which epoch of what recovery wrote, and for each piece of that epoch how many of its changes survive.
  */
 void judge_nested(struct judge *j, unsigned levels);
+/* From now on the installed QEMU recovers and reads (qemu_bench.h), in `jobs` processes at the same time: the recording must
+ * be a replay's, and a state must be set (judge_state). The power does not fail again. 0, or -1 with a sentence. After
+ * judge_second_life(). */
+int judge_use_qemu(struct judge *j, unsigned jobs, volatile const int *stop, char *why, size_t why_size);
+bool judge_asks_qemu(const struct judge *j);
+/* The state the disk is set to will be judged: its image is taken up, to be looked at beside others. */
+void judge_ahead(struct judge *j, struct crash_disk *disk);
+void judge_ahead_done(struct judge *j);
+/* "" or why QEMU could not be asked; nothing judged since then counts. */
+const char *judge_qemu_error(const struct judge *j);
+/* One or two sentences: what QEMU makes of the state the disk is set to. */
+void judge_qemu_tell(struct judge *j, struct crash_disk *disk, char *buf, size_t size);
 /* From now on these answers are given, and no others tried; NULL: back to trying all. */
 void judge_force(struct judge *j, const uint32_t *picks, unsigned count);
 /* Judges the state the disk is set to, by the promise at crash point `when`; leaves the disk rewound. */

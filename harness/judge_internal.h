@@ -54,11 +54,31 @@ struct judge {
     uint64_t touched_clusters;
     uint32_t quiet_runs; /* left to script_quiet */
     bool interrupted;    /* in it */
+
+    struct judge_qemu *qemu; /* NULL: our engine recovers */
+    uint64_t image_sectors;  /* of the image as QEMU opened it */
 };
 
 /* Gives one of n answers about a second power failure, and remembers it among the picks. */
 uint32_t judge_ask(void *opaque, uint32_t n);
 void judge_report_image(struct judge *j, enum verdict_class class, bool second, const char *what, const char *detail);
+
+/* words: the judge's own, filled by what found it. */
+void judge_report_sector(struct judge *j, enum verdict_class class, uint64_t sector, bool second, bool words,
+                         const char *what);
+/* Right, at the state's point? Reports what is not. */
+bool judge_shown_sector(struct judge *j, uint64_t sector, const uint8_t *bytes);
+/* Reports a sector that in the second life is not what it was. */
+void judge_changed_sector(struct judge *j, uint64_t sector, const uint8_t *was, const uint8_t *is);
+/* What a second life writes to a sector; and which sector of a cluster it writes over. */
+void judge_fresh_bytes(const struct judge *j, uint64_t sector, uint8_t *bytes);
+uint64_t judge_over_sector(const struct judge *j, uint64_t first);
+
+/* judge_qemu.c: the state that the disk is set to. */
+void judge_qemu_state(struct judge *j);
+/* Where QEMU has the guest sector in the file; JUDGE_NO_SECTOR also where nobody explains, for it is dear. */
+uint64_t judge_qemu_place(struct judge *j, uint64_t sector);
+void judge_qemu_destroy(struct judge_qemu *q);
 
 /* lives.c: does the scenario say what the guest does after a crash? */
 bool lives_wanted(const struct recording *recording);

@@ -33,6 +33,12 @@ enum {
     KEY_WITH,
     KEY_ONLY,
     KEY_JUDGE,
+    KEY_JUDGE_BY,
+    KEY_SAMPLE,
+    KEY_DEMONSTRATE,
+    KEY_ENGINE,
+    KEY_FORMAT,
+    KEY_FORMAT_OPTIONS,
 };
 
 static const struct argp_option all_options[] = {
@@ -67,6 +73,15 @@ static const struct argp_option all_options[] = {
     {"with", KEY_WITH, "CLASSES", 0, "These classes of words too, such as inject,kill", 0},
     {"only", KEY_ONLY, "CLASSES", 0, "These classes and no others", 0},
     {"judge", KEY_JUDGE, NULL, 0, "Judge the designs under every workload", 0},
+    {"judge", KEY_JUDGE_BY, "WHO", 0, "Who recovers and reads: engine (ours, the default) or qemu (the installed one)",
+     0},
+    {"sample", KEY_SAMPLE, "N", 0, "Judge N of the states: --explore sample --limit N", 0},
+    {"demonstrate", KEY_DEMONSTRATE, NULL, 0,
+     "Show each finding on the installed QEMU: what it says and what a guest reads", 0},
+    {"engine", KEY_ENGINE, "WHO", 0,
+     "Whose engine: ours (the default), or qemu: the scenarios recorded from the installed one", 0},
+    {"format", KEY_FORMAT, "NAME", 0, "The image's format, a driver of QEMU's (default: qed)", 0},
+    {"format-options", KEY_FORMAT_OPTIONS, "LIST", 0, "Options of that format, as `qemu-img create -o' takes them", 0},
     {"json", KEY_JSON, NULL, 0, "One JSON object on standard output", 0},
     {"color", KEY_COLOR, "WHEN", 0, "auto, always or never", 0},
     {"dry-run", KEY_DRY_RUN, NULL, 0, "List the cells that would be judged, and stop", 0},
@@ -75,16 +90,21 @@ static const struct argp_option all_options[] = {
     {0},
 };
 
+#define GEN_KEYS  KEY_OPS, KEY_EVENTS, KEY_WITH, KEY_ONLY, KEY_JUDGE
+#define QEMU_KEYS KEY_JUDGE_BY, KEY_SAMPLE, KEY_DEMONSTRATE, KEY_ENGINE, KEY_FORMAT, KEY_FORMAT_OPTIONS
+
 /* What a verb has of these: the keys named, or all but them. One that is not here has all. */
 static const struct {
     const char *verb;
     bool but;
     const int keys[20];
 } verb_options[] = {
-    {"run", true, {KEY_OPS, KEY_EVENTS, KEY_WITH, KEY_ONLY, KEY_JUDGE, 'o'}},
-    {"matrix", true, {KEY_OPS, KEY_EVENTS, KEY_WITH, KEY_ONLY, KEY_JUDGE, 'o'}},
-    {"repro", true, {KEY_OPS, KEY_EVENTS, KEY_WITH, KEY_ONLY, KEY_JUDGE, 'o'}},
-    {"shrink", true, {KEY_OPS, KEY_EVENTS, KEY_WITH, KEY_ONLY, KEY_JUDGE}},
+    {"run", true, {GEN_KEYS, QEMU_KEYS, 'o'}},
+    {"matrix", true, {GEN_KEYS, QEMU_KEYS, 'o'}},
+    {"repro", true, {GEN_KEYS, QEMU_KEYS, 'o'}},
+    {"replay", true, {GEN_KEYS, KEY_DEMONSTRATE, KEY_ENGINE, KEY_FORMAT, KEY_FORMAT_OPTIONS, 'o'}},
+    {"record", false, {'q'}},
+    {"shrink", true, {GEN_KEYS, QEMU_KEYS}},
     {"explain",
      false,
      {KEY_EXPLORE, KEY_LIMIT, KEY_NESTED, KEY_SCHEDULE_LIMIT, KEY_STORE, KEY_JSON, KEY_COLOR, 'q', 'v'}},
@@ -268,7 +288,36 @@ static int parse_explore(struct options *o, const char *arg, struct argp_state *
     if (parse_word("explore", arg, words, &value, state))
         return EINVAL;
     o->cell.explore = (enum explore)value;
+    o->explore_given = true;
     return 0;
+}
+
+static int parse_judge(struct options *o, const char *arg, struct argp_state *state)
+{
+    static const char *const words[] = {"engine", "qemu", NULL};
+    int value = 0;
+    if (parse_word("judge", arg, words, &value, state))
+        return EINVAL;
+    o->qemu = value;
+    return 0;
+}
+
+static int parse_engine(struct options *o, const char *arg, struct argp_state *state)
+{
+    static const char *const words[] = {"ours", "qemu", NULL};
+    int value = 0;
+    if (parse_word("engine", arg, words, &value, state))
+        return EINVAL;
+    o->qemu = value;
+    return 0;
+}
+
+static int parse_sample(struct options *o, const char *arg, struct argp_state *state)
+{
+    o->cell.explore = EXPLORE_SAMPLE;
+    o->explore_given = true;
+    o->limit_given = true;
+    return parse_count("sample", arg, 1, &o->cell.limit, state);
 }
 
 static int parse_color(struct options *o, const char *arg, struct argp_state *state)
@@ -303,6 +352,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
     case KEY_EXPLORE:
         return parse_explore(o, arg, state);
     case KEY_LIMIT:
+        o->limit_given = true;
         return parse_count("limit", arg, 1, &o->cell.limit, state);
     case KEY_NESTED:
         return parse_count("nested", arg, 0, &o->cell.nested, state);
@@ -355,6 +405,21 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
         return 0;
     case KEY_JUDGE:
         o->gen_judge = true;
+        return 0;
+    case KEY_JUDGE_BY:
+        return parse_judge(o, arg, state);
+    case KEY_ENGINE:
+        return parse_engine(o, arg, state);
+    case KEY_SAMPLE:
+        return parse_sample(o, arg, state);
+    case KEY_DEMONSTRATE:
+        o->demonstrate = true;
+        return 0;
+    case KEY_FORMAT:
+        o->format = arg;
+        return 0;
+    case KEY_FORMAT_OPTIONS:
+        o->format_options = arg;
         return 0;
     case 'q':
         o->quiet = true;

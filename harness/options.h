@@ -35,7 +35,11 @@ struct options {
     uint64_t gen_ops, gen_events; /* ops 0: not given */
     bool gen_events_given, gen_judge;
     const char *gen_with, *gen_only; /* classes; NULL: not given */
-    char **arguments;                /* what is left: scenarios, a directory, an id */
+    /* record, replay, matrix */
+    bool qemu; /* replay: QEMU judges; matrix: it is judged */
+    bool explore_given, limit_given, demonstrate;
+    const char *format, *format_options; /* NULL: not given */
+    char **arguments;                    /* what is left: scenarios, a directory, an id */
     int argument_count;
 };
 

@@ -51,13 +51,20 @@ int target_load(const struct finding_id *id, struct target *t, struct scn_error 
 {
     struct qed_design_error design_err;
     *t = (struct target){.disk = sim_disk_model_find(id->disk)};
-    int ret = design_load(id->design, &t->design, &design_err);
+    bool qemu = !strcmp(id->design, design_qemu()->name);
+    int ret = qemu ? 0 : design_load(id->design, &t->design, &design_err);
+    if (qemu)
+        t->design = design_qemu();
     if (ret)
         snprintf(err->text, sizeof(err->text), "the id names the design '%.60s': %.190s", id->design, design_err.text);
     else if (!t->disk)
         snprintf(err->text, sizeof(err->text), "the id names the disk model '%s', which does not exist", id->disk);
-    else if (!target_scenario(id->scenario, &t->scenario, &t->name, err))
-        return 0;
+    else if (!target_scenario(id->scenario, &t->scenario, &t->name, err)) {
+        if (!qemu || t->scenario->replay)
+            return 0;
+        snprintf(err->text, sizeof(err->text), "QEMU judges recordings alone, and '%.180s' is a scenario",
+                 id->scenario);
+    }
     target_free(t);
     return -EINVAL;
 }

@@ -43,6 +43,11 @@ int replay_record(const struct scenario *s, const struct run_options *options, s
 struct sim_pages *replay_backing(const struct replay *r, uint64_t *length_bytes);
 
 bool replay_structure_only(const struct replay *r);
+/* QEMU's name of the image's format; is it QED? Others than QED are QEMU's to recover. */
+const char *replay_format(const struct replay *r);
+bool replay_is_qed(const struct replay *r);
+/* A guest sector as QEMU read it, its bytes made tags where they are not (of QED all are, see above). */
+void replay_tag_sector(const struct replay *r, uint64_t sector, uint8_t bytes[BLK_SECTOR_BYTES]);
 /* Pairs of the guest's requests that overlapped in time. */
 size_t replay_overlaps(const struct replay *r);
 /* Sectors written to data clusters whose bytes are nobody's. */
