@@ -87,6 +87,13 @@ static int check_determinism(struct cell *c, const struct run_options *run, stru
 
 static int cell_record(struct cell *c, struct scn_error *err)
 {
+    const struct replay *replay = c->scenario->replay;
+    if (replay && !replay_is_qed(replay) && !design_is_qemu(c->design)) {
+        snprintf(err->text, sizeof(err->text),
+                 "%.200s is a recording of %s, which QEMU alone can recover: --judge qemu", c->scenario->path,
+                 replay_format(replay));
+        return -EINVAL;
+    }
     struct run_options run = {
         .design = c->design, .prepared_by = c->options->prepared_by, .disk = c->disk_model, .schedule = c->schedule};
     int ret = scenario_record(c->scenario, &run, &c->recording, err);

@@ -27,7 +27,6 @@
 #include "simdisk/xalloc.h"
 
 #define PROMPT       "qemu-io> "
-#define IMAGE        "image.qed" /* what QEMU writes to; base.qed is its state before */
 #define ANSWER_MAX   4096u
 #define LOG_MAX      (UINT64_C(256) << 20)
 #define COMMAND_MAX  128
@@ -36,9 +35,11 @@
 static const char record_doc[] =
     "Run a scenario on the installed QEMU and record every image write and flush.\n\nExamples:\n"
     "  qedcrash record cow-partial rec && qedcrash replay rec --disk all\n"
-    "  qedcrash record my.scn rec\n"
+    "  qedcrash record cow-partial rec --format qcow2 && qedcrash replay rec --judge qemu\n"
     "  for s in cow-partial tail; do qedcrash record $s rec/$s; done; qedcrash replay rec/*\n\v"
-    "Needs qemu-io and qemu-img with the drivers qed and blklogwrites (Debian: qemu-utils). Statements run one at a "
+    "--format makes and opens an image of another format than QED (qcow2, vmdk, vdi ..), which replay --judge qemu "
+    "judges. Needs qemu-io and qemu-img with the drivers qed and blklogwrites (Debian: qemu-utils). Statements run one "
+    "at a "
     "time, "
     "with a writeback cache: no aio, wait, cancel, inject, kill, reopen, sleep, rebase or crash. DIR must not exist, "
     "or be "
@@ -48,6 +49,8 @@ static const char record_doc[] =
 struct record {
     const char *dir;
     const struct scenario *scenario;
+    const char *format, *format_options; /* QEMU's driver; and what `create -o' gets besides, or NULL */
+    char image[32], base[32];            /* what QEMU writes to, and its state before */
     FILE *guest;
     pid_t child;
     FILE *to, *from;
@@ -74,6 +77,18 @@ static void path_of(const struct record *r, const char *name, char path[PATH_MAX
 }
 
 /* --- what can be recorded ------------------------------------------------------------------------------------------ */
+
+static bool is_qed(const struct record *r)
+{
+    return !strcmp(r->format, "qed");
+}
+
+/* A name of a driver, and no option behind it. */
+static bool is_format(const char *name)
+{
+    size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789");
+    return n && n < 16 && !name[n];
+}
 
 static bool can_record(const struct scn_stmt *s)
 {
@@ -103,11 +118,12 @@ static bool can_record(const struct scn_stmt *s)
     return false;
 }
 
-static int check_scenario(const struct scenario *s)
+static int check_scenario(const struct record *r)
 {
+    const struct scenario *s = r->scenario;
     if (s->replay)
         return complain(EXIT_USAGE, "%s is a recording already", s->path);
-    if (s->table_clusters == 1)
+    if (s->table_clusters == 1 && is_qed(r))
         return complain(EXIT_USAGE, "%s: QEMU makes images with table=1, and refuses to open them; write table=2",
                         s->path ? s->path : s->name);
     for (size_t i = 0; i < s->stmt_count; i++)
@@ -219,12 +235,19 @@ static void stop_qemu(struct record *r, bool kill_it)
 /* Opens the image. logged: over blklogwrites. */
 static int start_qemu(struct record *r, bool logged)
 {
-    char options[] = "driver=qed,file.driver=blklogwrites,file.file.driver=file,file.file.filename=" IMAGE
-                     ",file.log.driver=file,file.log.filename=" REPLAY_LOG ",file.log-append=on";
-    char plain[] = "driver=qed,file.driver=file,file.filename=" IMAGE;
-    char *argv[] = {"qemu-io", "-t", "writeback", "--image-opts", logged ? options : plain, NULL};
-    if (!r->entries && logged)
-        *strstr(options, ",file.log-append") = 0; /* there is nothing to go on with */
+    /* A log says nothing of discards that can be judged: qcow2 keeps them in its tables. */
+    const char *more =
+        !strcmp(r->format, "qcow2") ? ",discard=unmap,pass-discard-request=off,pass-discard-snapshot=off" : "";
+    char options[512];
+    if (logged)
+        snprintf(
+            options, sizeof(options),
+            "driver=%s%s,file.driver=blklogwrites,file.file.driver=file,file.file.filename=%s,file.log.driver=file,"
+            "file.log.filename=" REPLAY_LOG "%s",
+            r->format, more, r->image, r->entries ? ",file.log-append=on" : ""); /* or nothing to go on with */
+    else
+        snprintf(options, sizeof(options), "driver=%s%s,file.driver=file,file.filename=%s", r->format, more, r->image);
+    char *argv[] = {"qemu-io", "-t", "writeback", "--image-opts", options, NULL};
     int in[2], out[2];
     if (pipe2(in, O_CLOEXEC) || pipe2(out, O_CLOEXEC))
         return complain(EXIT_INTERNAL, "no pipe: %s", strerror(errno));
@@ -430,14 +453,31 @@ static int make_backing(struct record *r)
     return code ? code : closed;
 }
 
+/* What of the scenario's geometry this format can be told, and what was asked for besides. */
+static void format_options(const struct record *r, char *buf, size_t size)
+{
+    const struct scenario *s = r->scenario;
+    int n = 0;
+    buf[0] = 0;
+    if (is_qed(r))
+        n = snprintf(buf, size, "cluster_size=%" PRIu32 ",table_size=%" PRIu32, s->cluster_bytes, s->table_clusters);
+    else if (!strcmp(r->format, "qcow2"))
+        n = snprintf(buf, size, "cluster_size=%" PRIu32, s->cluster_bytes);
+    if (r->format_options)
+        snprintf(buf + n, size - (size_t)n, "%s%.400s", n ? "," : "", r->format_options);
+}
+
 static int make_image(struct record *r)
 {
     const struct scenario *s = r->scenario;
-    char options[64], size[32];
-    char *argv[12] = {"qemu-img", "create", "-q", "-f", "qed", "-o", options};
-    size_t n = 7;
-    snprintf(options, sizeof(options), "cluster_size=%" PRIu32 ",table_size=%" PRIu32, s->cluster_bytes,
-             s->table_clusters);
+    char options[512], size[32];
+    char *argv[12] = {"qemu-img", "create", "-q", "-f", (char *)r->format};
+    size_t n = 5;
+    format_options(r, options, sizeof(options));
+    if (options[0]) {
+        argv[n++] = "-o";
+        argv[n++] = options;
+    }
     snprintf(size, sizeof(size), "%" PRIu64, s->image_bytes);
     if (s->backing != SCN_BACKING_NONE) {
         argv[n++] = "-b";
@@ -447,7 +487,7 @@ static int make_image(struct record *r)
     }
     char *more[14];
     memcpy(more, argv, sizeof(argv));
-    more[n++] = IMAGE;
+    more[n++] = r->image;
     more[n++] = size;
     more[n] = NULL;
     return run_program(r, more);
@@ -460,7 +500,7 @@ static int add_tail(struct record *r)
     uint64_t end = 0;
     if (!r->scenario->tail_bytes)
         return 0;
-    path_of(r, IMAGE, path);
+    path_of(r, r->image, path);
     FILE *f = fopen(path, "abe");
     if (!f || fseeko(f, 0, SEEK_END))
         return complain(EXIT_INTERNAL, "cannot write %s: %s", path, strerror(errno));
@@ -471,13 +511,34 @@ static int add_tail(struct record *r)
         tag_fill(bytes, &tag);
         fwrite(bytes, sizeof(bytes), 1, f);
     }
-    return close_file(f, IMAGE);
+    return close_file(f, r->image);
 }
 
 static int copy_base(struct record *r)
 {
-    char *argv[] = {"cp", "--sparse=always", IMAGE, REPLAY_BASE, NULL};
+    char *argv[] = {"cp", "--sparse=always", r->image, r->base, NULL};
     return run_program(r, argv);
+}
+
+/* Of a format that nobody here can read: how large a cluster is, and what the guest sees before the first statement. */
+static int describe_base(struct record *r)
+{
+    char *convert[] = {"qemu-img", "convert", "-f", (char *)r->format, "-O", "raw", r->base, REPLAY_BEFORE, NULL};
+    char *info[] = {"qemu-img", "info", "--output=json", "-f", (char *)r->format, r->base, NULL};
+    uint64_t cluster = r->scenario->cluster_bytes;
+    int code = is_qed(r) ? 0 : run_program(r, convert);
+    if (code || is_qed(r))
+        return code;
+    code = run_program(r, info);
+    const char *at = code ? NULL : strstr(r->answer, "\"cluster-size\": ");
+    if (at)
+        cluster = strtoull(at + strlen("\"cluster-size\": "), NULL, 10);
+    FILE *f = code ? NULL : create_file(r, REPLAY_IMAGE, &code);
+    if (!f)
+        return code;
+    fprintf(f, "{\"format\":\"%s\",\"size\":%" PRIu64 ",\"cluster\":%" PRIu64 "}\n", r->format,
+            r->scenario->image_bytes, cluster);
+    return close_file(f, REPLAY_IMAGE);
 }
 
 static int record(struct record *r)
@@ -488,6 +549,7 @@ static int record(struct record *r)
     code = code ? code : prepare(r, prepared);
     code = code ? code : add_tail(r);
     code = code ? code : copy_base(r);
+    code = code ? code : describe_base(r);
     FILE *log = code ? NULL : create_file(r, REPLAY_LOG, &code); /* blklogwrites wants it there */
     if (log)
         code = close_file(log, REPLAY_LOG);
@@ -518,11 +580,18 @@ int cmd_record(int argc, char **argv)
     }
     if (target_scenario(o.arguments[0], &scenario, &name, &err))
         code = complain(EXIT_USAGE, "%s", err.text);
-    code = code ? code : check_scenario(scenario);
+    r.scenario = scenario;
+    r.format = o.format ? o.format : "qed";
+    r.format_options = o.format_options;
+    if (!code && !is_format(r.format))
+        code = complain(EXIT_USAGE, "--format takes a driver of QEMU's, such as qed, qcow2, vmdk or vdi, not '%s'",
+                        r.format);
+    snprintf(r.image, sizeof(r.image), "image.%.15s", r.format);
+    snprintf(r.base, sizeof(r.base), "base.%.15s", r.format);
+    code = code ? code : check_scenario(&r);
     if (!code && (!have_program("qemu-io") || !have_program("qemu-img")))
         code = complain(EXIT_INTERNAL, "there is no qemu-io or no qemu-img in PATH (Debian: qemu-utils)");
     r.dir = o.arguments[1];
-    r.scenario = scenario;
     code = code ? code : make_directory(r.dir);
     if (!code) {
         signal(SIGPIPE, SIG_IGN);

@@ -103,7 +103,7 @@ static const struct {
     {"matrix", true, {GEN_KEYS, QEMU_KEYS, 'o'}},
     {"repro", true, {GEN_KEYS, QEMU_KEYS, 'o'}},
     {"replay", true, {GEN_KEYS, KEY_DEMONSTRATE, KEY_ENGINE, KEY_FORMAT, KEY_FORMAT_OPTIONS, 'o'}},
-    {"record", false, {'q'}},
+    {"record", false, {KEY_FORMAT, KEY_FORMAT_OPTIONS, 'q'}},
     {"shrink", true, {GEN_KEYS, QEMU_KEYS}},
     {"explain",
      false,

@@ -44,6 +44,8 @@ void replay_free(struct replay *r)
         return;
     if (r->base)
         sim_pages_destroy(r->base);
+    if (r->before)
+        sim_pages_destroy(r->before);
     if (r->backing)
         sim_pages_destroy(r->backing);
     for (size_t i = 0; i < r->entry_count; i++)
@@ -118,10 +120,61 @@ static struct sim_pages *pages_of(const struct file *f, uint64_t *length_bytes)
     return pages;
 }
 
+/* {"format":"qcow2","size":1048576,"cluster":4096} */
+static int parse_image(struct replay *r, const struct file *f, struct scn_error *err)
+{
+    char text[256];
+    int end = 0;
+    snprintf(text, sizeof(text), "%.*s", f->size < 255 ? (int)f->size : 255, (const char *)f->bytes);
+    int n = sscanf(text, "{\"format\":\"%15[a-z0-9]\",\"size\":%" SCNu64 ",\"cluster\":%" SCNu64 "} %n", r->format,
+                   &r->image_bytes, &r->cluster_bytes, &end);
+    if (n != 3 || !end || text[end])
+        return replay_fail(err, "%.200s: wanted is {\"format\":\"qcow2\",\"size\":1048576,\"cluster\":4096}", f->path);
+    if (r->image_bytes > FILE_MAX || r->image_bytes % SECTOR || r->cluster_bytes < SECTOR ||
+        r->cluster_bytes % SECTOR || r->cluster_bytes > TABLE_MAX)
+        return replay_fail(
+            err, "%.200s: a size of whole sectors, at most 256M, and a cluster of at most 16M are wanted", f->path);
+    return 0;
+}
+
+/* Another format's. QEMU will read its tables; what the guest saw in it stands in a file of its own. */
+static int load_other_base(struct replay *r, const char *dir, struct scn_error *err)
+{
+    char name[32];
+    struct file f;
+    uint64_t before_bytes = 0;
+    snprintf(name, sizeof(name), "base.%s", r->format);
+    r->max_bytes = FILE_MAX;
+    int ret = file_read(dir, name, false, &f, err);
+    if (!ret)
+        r->base = pages_of(&f, &r->base_bytes);
+    free(f.bytes);
+    if (ret)
+        return ret;
+    ret = file_read(dir, REPLAY_BEFORE, false, &f, err);
+    if (!ret)
+        r->before = pages_of(&f, &before_bytes);
+    if (!ret && before_bytes != r->image_bytes)
+        ret = replay_fail(err, "%.200s: has %" PRIu64 " bytes, and " REPLAY_IMAGE " says %" PRIu64, f.path,
+                          before_bytes, r->image_bytes);
+    free(f.bytes);
+    return ret;
+}
+
 static int load_base(struct replay *r, const char *dir, struct scn_error *err)
 {
     struct file f;
-    int ret = file_read(dir, REPLAY_BASE, false, &f, err);
+    int ret = file_read(dir, REPLAY_IMAGE, true, &f, err);
+    if (!ret) {
+        ret = parse_image(r, &f, err);
+        free(f.bytes);
+        return ret ? ret : load_other_base(r, dir, err);
+    }
+    free(f.bytes);
+    if (ret != -ENOENT)
+        return ret;
+    snprintf(r->format, sizeof(r->format), "qed");
+    ret = file_read(dir, REPLAY_BASE, false, &f, err);
     const struct qed_header *h = &r->header;
     if (!ret && f.size < QED_HEADER_BYTES)
         ret = replay_fail(err, "%.200s: no QED image: it has %zu bytes", f.path, f.size);
@@ -138,8 +191,12 @@ static int load_base(struct replay *r, const char *dir, struct scn_error *err)
         else if (h->image_size > r->geometry.max_image_bytes || h->l1_table_offset > FILE_MAX)
             ret = replay_fail(err, "%.200s: no QED image: its header makes no sense", f.path);
     }
-    if (!ret)
+    if (!ret) {
         r->base = pages_of(&f, &r->base_bytes);
+        r->image_bytes = h->image_size;
+        r->cluster_bytes = h->cluster_size;
+        r->max_bytes = r->geometry.max_image_bytes;
+    }
     free(f.bytes);
     return ret;
 }
@@ -155,7 +212,7 @@ static int load_backing(struct replay *r, const char *dir, struct scn_error *err
                      : 0;
     if (!ret && f.size > BACKING_MAX)
         ret = replay_fail(err, "%.200s: larger than %" PRIu64 "M, which is held in memory", f.path, BACKING_MAX >> 20);
-    if (!ret && named)
+    if (!ret && (named || !replay_is_qed(r)))
         r->backing = pages_of(&f, &r->backing_bytes);
     free(f.bytes);
     return ret;
@@ -277,7 +334,10 @@ static int load(struct replay *r, const char *dir, struct scn_error *err)
     if (ret)
         return ret;
     r->overlaps = count_overlaps(r);
-    replay_identify(r);
+    if (replay_is_qed(r))
+        replay_identify(r);
+    else
+        replay_identify_other(r);
     return 0;
 }
 
@@ -314,8 +374,8 @@ int replay_load(const char *dir, struct scenario **out, struct scn_error *err)
     if (asprintf(&s->title, "a recording: %zu entries of the log, %zu operations of the guest", r->entry_count,
                  r->guest_count) < 0)
         xalloc_check(NULL);
-    s->image_bytes = r->header.image_size;
-    s->cluster_bytes = r->header.cluster_size;
+    s->image_bytes = r->image_bytes;
+    s->cluster_bytes = (uint32_t)r->cluster_bytes;
     s->table_clusters = r->header.table_size;
     s->backing = r->backing ? SCN_BACKING_TAGGED : SCN_BACKING_NONE;
     s->backing_bytes = r->backing_bytes;
@@ -337,21 +397,12 @@ bool replay_structure_only(const struct replay *r)
 
 const char *replay_format(const struct replay *r)
 {
-    (void)r;
-    return "qed";
+    return r->format;
 }
 
 bool replay_is_qed(const struct replay *r)
 {
-    (void)r;
-    return true;
-}
-
-void replay_tag_sector(const struct replay *r, uint64_t sector, uint8_t bytes[BLK_SECTOR_BYTES])
-{
-    (void)r;
-    (void)sector;
-    (void)bytes;
+    return !r->before;
 }
 
 size_t replay_overlaps(const struct replay *r)

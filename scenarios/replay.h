@@ -16,6 +16,9 @@
  * A log knows only completions: a write is pending from there on, which for requests one at a time is the whole truth. Of
  * requests that overlapped, a flush may cover less than the log's order says.
  *
+ * Of another format than QED only bytes are known here (replay_other.c): history and promise are the same, but who
+ * recovers and reads must be QEMU, and what it reads becomes tags then, by replay_tag_sector().
+ *
  * Without guest.jsonl nobody knows what was promised: replay_structure_only().
  */
 #ifndef SCENARIOS_REPLAY_H
@@ -27,6 +30,8 @@
 #define REPLAY_BACKING "backing.raw"
 #define REPLAY_LOG     "writes.log"
 #define REPLAY_GUEST   "guest.jsonl"
+#define REPLAY_IMAGE   "image.json" /* of another format than QED; its image is base.FORMAT */
+#define REPLAY_BEFORE  "before.raw" /* and what the guest saw in it */
 
 struct replay;
 

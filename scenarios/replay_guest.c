@@ -173,7 +173,7 @@ static int check_members(const struct line *l, const struct members *m, const st
         return bad(l, "\"log_end\" is before \"log_start\"");
     if (m->value[M_OFFSET] % BLK_SECTOR_BYTES || m->value[M_LENGTH] % BLK_SECTOR_BYTES)
         return bad(l, "offset and length must be whole sectors of 512 bytes");
-    if (m->op->op != SCN_TRUNCATE && (end < m->value[M_OFFSET] || end > r->geometry.max_image_bytes))
+    if (m->op->op != SCN_TRUNCATE && (end < m->value[M_OFFSET] || end > r->max_bytes))
         return bad(l, "the operation lies beyond any image of this geometry");
     if (r->guest_count && m->value[M_LOG_START] < r->guest[r->guest_count - 1].log_start)
         return bad(l, "\"log_start\" is before that of the line above");

@@ -128,26 +128,25 @@ static void make_map(struct map *m)
 
 /* --- whose bytes --------------------------------------------------------------------------------------------------- */
 
-static bool is_filled(const uint8_t *bytes, uint8_t with)
+bool replay_is_filled(const uint8_t *bytes, uint8_t with)
 {
     return bytes[0] == with && !memcmp(bytes, bytes + 1, SECTOR - 1);
 }
 
-/* The latest write of the guest, begun when the log had `entry` entries, that has this sector and this byte. */
-static const struct replay_guest *find_write(const struct replay *r, size_t entry, uint64_t sector,
+const struct replay_guest *replay_find_write(const struct replay *r, size_t entry, uint64_t sector,
                                              const uint8_t *bytes)
 {
     for (size_t i = r->guest_count; i-- > 0;) {
         const struct replay_guest *g = &r->guest[i];
         uint64_t first = g->offset_bytes / SECTOR;
         if (g->op == SCN_WRITE && g->log_start <= entry && sector >= first &&
-            sector - first < g->length_bytes / SECTOR && is_filled(bytes, g->byte))
+            sector - first < g->length_bytes / SECTOR && replay_is_filled(bytes, g->byte))
             return g;
     }
     return NULL;
 }
 
-static bool is_of_backing(const struct replay *r, uint64_t sector, const uint8_t *bytes)
+bool replay_is_of_backing(const struct replay *r, uint64_t sector, const uint8_t *bytes)
 {
     uint8_t there[SECTOR];
     if (!r->backing || (sector + 1) * SECTOR > r->backing_bytes)
@@ -177,14 +176,14 @@ static bool is_zeroing(const struct replay *r, size_t entry, uint64_t sector, bo
 /* One sector that the log wrote to a data cluster. */
 static enum blk_event identify_sector(const struct map *m, size_t entry, uint64_t sector, uint8_t *bytes)
 {
-    const struct replay_guest *g = find_write(m->r, entry, sector, bytes);
+    const struct replay_guest *g = replay_find_write(m->r, entry, sector, bytes);
     struct tag tag = {.kind = TAG_BACKING, .sector = sector};
     if (g)
         tag = (struct tag){.kind = TAG_GUEST, .sector = sector, .write_id = g->write_id, .generation = 1};
-    else if (is_filled(bytes, 0) && is_zeroing(m->r, entry, sector, false))
+    else if (replay_is_filled(bytes, 0) && is_zeroing(m->r, entry, sector, false))
         tag.kind = TAG_ZERO;
-    else if (!is_of_backing(m->r, sector, bytes))
-        tag.kind = is_filled(bytes, 0) ? TAG_ZERO : TAG_FOREIGN;
+    else if (!replay_is_of_backing(m->r, sector, bytes))
+        tag.kind = replay_is_filled(bytes, 0) ? TAG_ZERO : TAG_FOREIGN;
     m->r->unknown_sectors += tag.kind == TAG_FOREIGN;
     if (tag.kind != TAG_FOREIGN)
         tag_fill(bytes, &tag);
@@ -219,7 +218,7 @@ static void identify_entry(const struct map *m, size_t number)
 
 /* --- before event 0 ------------------------------------------------------------------------------------------------ */
 
-static struct replay_range *add_sector(struct replay_range *list, size_t *count, size_t *cap, uint64_t sector)
+struct replay_range *replay_add_sector(struct replay_range *list, size_t *count, size_t *cap, uint64_t sector)
 {
     if (*count && list[*count - 1].first_sector + list[*count - 1].count == sector) {
         list[*count - 1].count++;
@@ -232,7 +231,7 @@ static struct replay_range *add_sector(struct replay_range *list, size_t *count,
 
 static void note_zero(struct replay *r, uint64_t sector)
 {
-    r->zeroed = add_sector(r->zeroed, &r->zeroed_count, &r->zeroed_cap, sector);
+    r->zeroed = replay_add_sector(r->zeroed, &r->zeroed_count, &r->zeroed_cap, sector);
 }
 
 static void identify_base_sector(struct replay *r, uint64_t offset, uint64_t sector)
@@ -240,13 +239,13 @@ static void identify_base_sector(struct replay *r, uint64_t offset, uint64_t sec
     uint8_t bytes[SECTOR];
     struct tag tag = {.kind = TAG_BACKING, .sector = sector};
     sim_pages_read(r->base, offset, bytes, SECTOR);
-    if (!is_of_backing(r, sector, bytes)) {
-        if (is_filled(bytes, 0)) {
+    if (!replay_is_of_backing(r, sector, bytes)) {
+        if (replay_is_filled(bytes, 0)) {
             note_zero(r, sector);
             return;
         }
         tag = (struct tag){.kind = TAG_GUEST, .sector = sector, .write_id = 1};
-        r->held = add_sector(r->held, &r->held_count, &r->held_cap, sector);
+        r->held = replay_add_sector(r->held, &r->held_count, &r->held_cap, sector);
     }
     tag_fill(bytes, &tag);
     sim_pages_write(r->base, offset, bytes, SECTOR);

@@ -27,6 +27,9 @@ struct replay_range {
 };
 
 struct replay {
+    char format[16]; /* "qed", or another of QEMU's drivers: then header and geometry are empty, and bytes stay bytes */
+    uint64_t image_bytes, cluster_bytes, max_bytes; /* max: of any image of this geometry */
+    struct sim_pages *before; /* of other formats: what the guest saw in the base image; image_bytes of it */
     struct qed_header header;
     struct qed_geometry geometry;
     struct sim_pages *base, *backing; /* backing: NULL if there is none */
@@ -48,6 +51,17 @@ int replay_fail(struct scn_error *err, const char *fmt, ...) __attribute__((form
 /* guest.jsonl: one object a line. Members nobody knows are skipped. 0 or -EINVAL with the line's number. */
 int replay_parse_guest(struct replay *r, const char *name, const char *text, size_t length, struct scn_error *err);
 
+/* Of another format than QED: labels the entries as far as can be told, and notes what the guest saw. */
+void replay_identify_other(struct replay *r);
+/* One more sector of a list that grows upwards. */
+struct replay_range *replay_add_sector(struct replay_range *list, size_t *count, size_t *cap, uint64_t sector);
+/* The latest write of the guest, begun when the log had `entry` entries, that has this sector and this byte. */
+const struct replay_guest *replay_find_write(const struct replay *r, size_t entry, uint64_t sector,
+                                             const uint8_t *bytes);
+/* All of the sector this byte? */
+bool replay_is_filled(const uint8_t *bytes, uint8_t with);
+/* What the backing file has there? */
+bool replay_is_of_backing(const struct replay *r, uint64_t sector, const uint8_t *bytes);
 /* Labels each entry, and turns the bytes of base image, backing file and log into tags (replay.h). */
 void replay_identify(struct replay *r);
 
