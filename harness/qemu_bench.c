@@ -363,9 +363,10 @@ static bool open_file(struct seat *s, const char *path, char *error, size_t size
     snprintf(command, sizeof(command), "open -t unsafe -o %s\n", options);
     if (!ask(s, command))
         return false;
-    if (!s->io.size)
+    const char *failed = strstr(s->io.answer, "can't open"); /* what else it says, it says of a repair */
+    if (!failed)
         return true;
-    first_line(s->io.answer, error, size);
+    first_line(failed, error, size);
     return false;
 }
 

@@ -1,0 +1,23 @@
+#!/bin/bash
+# The scripts that show QEMU's defects (docs/qemu.md) still show them, and every one of them is named on that page. They
+# were written for QEMU 7.2; a later one that does not show a defect any more is told of, and no failure.
+set -u
+for tool in qemu-img qemu-io; do
+    command -v "$tool" >/dev/null || { echo "$tool is not installed (Debian: qemu-utils)"; exit 77; }
+done
+version=$(qemu-img --version | sed -n 's/^qemu-img version \([0-9]*\.[0-9]*\).*/\1/p')
+failed=0
+for script in docs/qemu/*.sh; do
+    grep -q "](qemu/${script##*/})" docs/qemu.md || { echo "$script: docs/qemu.md does not link to it"; failed=1; }
+    out=$(timeout 60 bash "$script" 2>&1)
+    rc=$?
+    [ "$rc" -eq 0 ] && continue
+    echo "$script: exit $rc, with QEMU $version:" "$out"
+    [ "$version" != 7.2 ] || failed=1
+done
+# Each is of one defect: a heading with its number.
+for script in docs/qemu/*.sh; do
+    number=$(sed -n 's/.*(docs\/qemu.md, \([0-9]*\)).*/\1/p' "$script" | head -1)
+    grep -q "^## ${number:-none}\. " docs/qemu.md || { echo "$script: defect '$number' is not on docs/qemu.md"; failed=1; }
+done
+exit "$failed"
