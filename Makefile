@@ -81,8 +81,9 @@ matrix: ## the crash matrix: every scenario x design x disk model
 	@$(MAKE) --no-print-directory all
 	$(BUILD)/qedcrash matrix
 
+# Exit status 4: there is no QEMU, which has been said.
 matrix-qemu: all ## the scenario library on the installed QEMU, beside our design upstream
-	@QEDCRASH=$(CURDIR)/$(BUILD)/qedcrash tests/qemu/matrix.sh || { r=$$?; [ $$r -eq 77 ] || exit $$r; }
+	$(BUILD)/qedcrash matrix --engine qemu scenarios tests/qemu/cover || [ $$? -eq 4 ]
 
 test: ## build and run all tests
 	@.ci/deps $(DEPS_BUILD) $(DEPS_TEST) --wanted $(DEPS_WANTED)
@@ -183,7 +184,7 @@ install: man ## install program, scenarios, manual pages and completion under $(
 	install -d $(DESTDIR)$(PREFIX)/bin $(SHARE)/qedcrash/scenarios $(SHARE)/man/man1 $(SHARE)/man/man5 \
 	    $(SHARE)/bash-completion/completions
 	install -m 755 $(BUILD)/qedcrash $(DESTDIR)$(PREFIX)/bin/qedcrash
-	install -m 644 $(wildcard scenarios/*.scn) $(SHARE)/qedcrash/scenarios
+	install -m 644 $(wildcard scenarios/*.scn) scenarios/qemu-reasons.txt $(SHARE)/qedcrash/scenarios
 	install -m 644 docs/man/qedcrash-scenario.5 $(SHARE)/man/man5
 	[ ! -d $(BUILD)/man ] || install -m 644 $(BUILD)/man/*.1 $(SHARE)/man/man1
 	install -m 644 docs/completion/qedcrash $(SHARE)/bash-completion/completions/qedcrash

@@ -11,6 +11,7 @@
 #include "harness/library.h"
 #include "harness/options.h"
 #include "harness/qemu_bench.h"
+#include "harness/qemu_matrix.h"
 #include "harness/target.h"
 #include "harness/workers.h"
 #include "reports/compare.h"
@@ -286,7 +287,7 @@ static const char matrix_doc[] =
     "Every scenario x design x disk model, and the canaries.\n\nExamples:\n"
     "  qedcrash matrix\n"
     "  qedcrash matrix scenarios --design upstream --store night.db --resume\n"
-    "  qedcrash matrix --shard 3/8 --store part3.db --baseline last-night.db\n\v"
+    "  qedcrash matrix --engine qemu             (the installed QEMU, beside our `upstream')\n\v"
     "Exit status: 0 all as expected, 1 something unexpected (with --baseline: and new) or a canary missed, 2 usage or "
     "scenario error, 3 I/O error, 4 nothing ran, 130 interrupted or at the time limit.";
 
@@ -314,16 +315,37 @@ static int plan_matrix(struct run *r)
     return ret ? complain(r->verb, EXIT_USAGE, err.text) : 0;
 }
 
+static int matrix_of_qemu(struct run *r)
+{
+    if (r->o.design_count)
+        return complain(r->verb, EXIT_USAGE, "--design names designs of our engine; QEMU is held against `upstream'");
+    if (r->o.store || r->o.resume || r->o.shard.of || r->o.baseline || r->o.dry_run || r->o.time_limit_s ||
+        r->o.schedules_given)
+        return complain(r->verb, EXIT_USAGE,
+                        "--engine qemu takes no --store, --resume, --shard, --baseline, --dry-run, --time-limit or "
+                        "--schedules: what it judges is recorded anew each time");
+    options_default_disks(&r->o, true);
+    char *library = r->o.argument_count ? NULL : library_dir();
+    if (!r->o.argument_count && !library)
+        return complain(r->verb, EXIT_USAGE, "there is no scenario library here; name a directory");
+    int ret =
+        library ? qemu_matrix(&r->o, &library, 1) : qemu_matrix(&r->o, r->o.arguments, (size_t)r->o.argument_count);
+    free(library);
+    return ret;
+}
+
 int cmd_matrix(int argc, char **argv)
 {
     struct run r = {.verb = argv[0], .command = command_line(argc, argv)};
     bool help;
-    int ret = options_parse(argc, argv, "[DIR]", matrix_doc, &r.o, &help);
+    int ret = options_parse(argc, argv, "[DIR...]", matrix_doc, &r.o, &help);
     if (ret || help)
         return end_run(&r, ret);
-    if (r.o.argument_count > 1)
+    if (r.o.argument_count > 1 && !r.o.qemu)
         return end_run(&r, complain(r.verb, EXIT_USAGE, "takes one directory at the most"));
     options_catch_signals();
+    if (r.o.qemu)
+        return end_run(&r, matrix_of_qemu(&r));
     options_default_designs(&r.o);
     options_default_disks(&r.o, true);
     ret = check_options(&r);

@@ -66,7 +66,8 @@ static const struct argp_option all_options[] = {
     {"time-limit", KEY_TIME_LIMIT, "T", 0, "Begin no cell after T (90, 90s, 30m, 8h); --resume goes on", 0},
     {"cell-timeout", KEY_CELL_TIMEOUT, "T", 0,
      "Give a cell up when nothing was heard of it for T (default 300s; 0: never)", 0},
-    {"output", 'o', "PATH", 0, "The file (shrink) or the directory (gen, report) to write", 0},
+    {"output", 'o', "PATH", 0,
+     "The file (shrink) or the directory (gen, report; matrix --engine qemu: of the recordings) to write", 0},
     {"ops", KEY_OPS, "N", 0, "Generate workloads of at most N guest operations (default: gen 2, else 1)", 0},
     {"events", KEY_EVENTS, "N", 0,
      "Generate workloads of at most N events: a flush, a close, a crash, an error (default 1)", 0},
@@ -100,7 +101,7 @@ static const struct {
     const int keys[20];
 } verb_options[] = {
     {"run", true, {GEN_KEYS, QEMU_KEYS, 'o'}},
-    {"matrix", true, {GEN_KEYS, QEMU_KEYS, 'o'}},
+    {"matrix", true, {GEN_KEYS, KEY_JUDGE_BY, KEY_SAMPLE, KEY_DEMONSTRATE, KEY_FORMAT, KEY_FORMAT_OPTIONS}},
     {"repro", true, {GEN_KEYS, QEMU_KEYS, 'o'}},
     {"replay", true, {GEN_KEYS, KEY_DEMONSTRATE, KEY_ENGINE, KEY_FORMAT, KEY_FORMAT_OPTIONS, 'o'}},
     {"record", false, {KEY_FORMAT, KEY_FORMAT_OPTIONS, 'q'}},
@@ -333,8 +334,9 @@ static int parse_color(struct options *o, const char *arg, struct argp_state *st
 static int parse_output(struct options *o, char *arg, const struct argp_state *state)
 {
     if (strcmp(state->argv[0], "shrink") != 0 && strcmp(state->argv[0], "gen") != 0 &&
-        strcmp(state->argv[0], "report") != 0) {
-        fprintf(stderr, "qedcrash %s: writes no file; -o belongs to shrink, gen and report\n", state->argv[0]);
+        strcmp(state->argv[0], "report") != 0 && strcmp(state->argv[0], "matrix") != 0) {
+        fprintf(stderr, "qedcrash %s: writes no file; -o belongs to shrink, gen, report and matrix --engine qemu\n",
+                state->argv[0]);
         return EINVAL;
     }
     o->output = arg;
