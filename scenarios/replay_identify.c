@@ -84,12 +84,15 @@ static void note_entries(const struct map *m, const struct place *table, uint64_
     }
 }
 
+/* Behind the base image's end there are no entries: a log can name any number of tables there. */
 static void note_base_table(const struct map *m, const struct place *table, struct places *out)
 {
-    uint8_t *bytes = xmalloc(m->g->table_bytes);
-    sim_pages_read(m->r->base, table->offset, bytes, m->g->table_bytes);
-    note_entries(m, table, table->offset, m->g->table_bytes, bytes, out);
-    free(bytes);
+    uint64_t bytes = table->offset < m->r->base_bytes ? m->r->base_bytes - table->offset : 0;
+    bytes = bytes < m->g->table_bytes ? bytes : m->g->table_bytes;
+    uint8_t *entries = xmalloc(bytes);
+    sim_pages_read(m->r->base, table->offset, entries, bytes);
+    note_entries(m, table, table->offset, bytes, entries, out);
+    free(entries);
 }
 
 static void note_written_tables(const struct map *m, const struct place *table, struct places *out)
@@ -218,20 +221,21 @@ static void identify_entry(const struct map *m, size_t number)
 
 /* --- before event 0 ------------------------------------------------------------------------------------------------ */
 
-struct replay_range *replay_add_sector(struct replay_range *list, size_t *count, size_t *cap, uint64_t sector)
+struct replay_range *replay_add_range(struct replay_range *list, size_t *count, size_t *cap, uint64_t first,
+                                      uint64_t sectors)
 {
-    if (*count && list[*count - 1].first_sector + list[*count - 1].count == sector) {
-        list[*count - 1].count++;
+    if (*count && list[*count - 1].first_sector + list[*count - 1].count == first) {
+        list[*count - 1].count += sectors;
         return list;
     }
     list = xgrow(list, *count, cap, sizeof(*list));
-    list[(*count)++] = (struct replay_range){sector, 1};
+    list[(*count)++] = (struct replay_range){first, sectors};
     return list;
 }
 
-static void note_zero(struct replay *r, uint64_t sector)
+static void note_zero(struct replay *r, uint64_t first, uint64_t sectors)
 {
-    r->zeroed = replay_add_sector(r->zeroed, &r->zeroed_count, &r->zeroed_cap, sector);
+    r->zeroed = replay_add_range(r->zeroed, &r->zeroed_count, &r->zeroed_cap, first, sectors);
 }
 
 static void identify_base_sector(struct replay *r, uint64_t offset, uint64_t sector)
@@ -241,45 +245,63 @@ static void identify_base_sector(struct replay *r, uint64_t offset, uint64_t sec
     sim_pages_read(r->base, offset, bytes, SECTOR);
     if (!replay_is_of_backing(r, sector, bytes)) {
         if (replay_is_filled(bytes, 0)) {
-            note_zero(r, sector);
+            note_zero(r, sector, 1);
             return;
         }
         tag = (struct tag){.kind = TAG_GUEST, .sector = sector, .write_id = 1};
-        r->held = replay_add_sector(r->held, &r->held_count, &r->held_cap, sector);
+        r->held = replay_add_range(r->held, &r->held_count, &r->held_cap, sector, 1);
     }
     tag_fill(bytes, &tag);
     sim_pages_write(r->base, offset, bytes, SECTOR);
 }
 
-static void identify_base_table(struct map *m, const struct place *table)
+static bool in_base(const struct map *m, uint64_t entry)
 {
-    uint8_t *bytes = xmalloc(m->g->table_bytes);
-    uint64_t sectors = m->g->cluster_bytes / SECTOR, last = m->r->header.image_size / SECTOR;
-    sim_pages_read(m->r->base, table->offset, bytes, m->g->table_bytes);
-    for (uint64_t i = 0; i < m->g->table_entries; i++) {
-        uint64_t offset = load_entry(bytes + 8 * i);
-        uint64_t first = (table->index * m->g->table_entries + i) * sectors;
-        bool inside = offset % m->g->cluster_bytes == 0 && offset < m->r->base_bytes;
-        for (uint64_t s = 0; offset && s < sectors && first + s < last; s++) {
-            if (offset == QED_ENTRY_ZERO)
-                note_zero(m->r, first + s);
-            else if (inside)
-                identify_base_sector(m->r, offset + s * SECTOR, first + s);
-        }
-    }
-    free(bytes);
+    return entry > QED_ENTRY_ZERO && entry % m->g->cluster_bytes == 0 && entry < m->r->base_bytes;
 }
 
+/* A guest cluster's sectors that the image has. */
+static uint64_t sectors_of(const struct map *m, uint64_t guest_cluster)
+{
+    uint64_t sectors = m->g->cluster_bytes / SECTOR, last = m->r->header.image_size / SECTOR;
+    uint64_t first = guest_cluster * sectors;
+    return first >= last ? 0 : sectors < last - first ? sectors : last - first;
+}
+
+/* The tables that L1 names, or the data clusters that a table names. */
+static void base_places(struct map *m, const struct place *table, bool is_l1, struct places *out)
+{
+    uint64_t bytes = table->offset < m->r->base_bytes ? m->r->base_bytes - table->offset : 0;
+    bytes = bytes < m->g->table_bytes ? bytes : m->g->table_bytes;
+    uint8_t *entries = xmalloc(bytes);
+    sim_pages_read(m->r->base, table->offset, entries, bytes);
+    for (uint64_t i = 0; i < bytes / 8; i++) {
+        uint64_t entry = load_entry(entries + 8 * i), index = table->index * m->g->table_entries + i;
+        if (in_base(m, entry))
+            add_place(out, entry, index);
+        else if (!is_l1 && entry == QED_ENTRY_ZERO && sectors_of(m, index))
+            note_zero(m->r, index * (m->g->cluster_bytes / SECTOR), sectors_of(m, index));
+    }
+    free(entries);
+}
+
+/* Each table once, and each cluster: in a broken image they may have many names. */
 static void identify_base(struct map *m)
 {
-    uint8_t *l1 = xmalloc(m->g->table_bytes);
-    sim_pages_read(m->r->base, m->r->header.l1_table_offset, l1, m->g->table_bytes);
-    for (uint64_t i = 0; i < m->g->table_entries; i++) {
-        const struct place table = {load_entry(l1 + 8 * i), i};
-        if (table.offset && table.offset % m->g->cluster_bytes == 0 && table.offset < m->r->base_bytes)
-            identify_base_table(m, &table);
+    const struct place l1 = {m->r->header.l1_table_offset, 0};
+    struct places tables = {0}, clusters = {0};
+    base_places(m, &l1, true, &tables);
+    sort_places(&tables);
+    for (size_t i = 0; i < tables.count; i++)
+        base_places(m, &tables.items[i], false, &clusters);
+    sort_places(&clusters);
+    for (size_t i = 0; i < clusters.count; i++) {
+        const struct place *c = &clusters.items[i];
+        for (uint64_t s = 0; s < sectors_of(m, c->index); s++)
+            identify_base_sector(m->r, c->offset + s * SECTOR, c->index * (m->g->cluster_bytes / SECTOR) + s);
     }
-    free(l1);
+    free(tables.items);
+    free(clusters.items);
 }
 
 /* Last: until then the others are compared with its bytes. */

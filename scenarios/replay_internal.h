@@ -54,7 +54,8 @@ int replay_parse_guest(struct replay *r, const char *name, const char *text, siz
 /* Of another format than QED: labels the entries as far as can be told, and notes what the guest saw. */
 void replay_identify_other(struct replay *r);
 /* One more sector of a list that grows upwards. */
-struct replay_range *replay_add_sector(struct replay_range *list, size_t *count, size_t *cap, uint64_t sector);
+struct replay_range *replay_add_range(struct replay_range *list, size_t *count, size_t *cap, uint64_t first,
+                                      uint64_t sectors);
 /* The latest write of the guest, begun when the log had `entry` entries, that has this sector and this byte. */
 const struct replay_guest *replay_find_write(const struct replay *r, size_t entry, uint64_t sector,
                                              const uint8_t *bytes);

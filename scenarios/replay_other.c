@@ -157,9 +157,9 @@ void replay_identify_other(struct replay *r)
         bool in_backing = r->backing && (sector + 1) * SECTOR <= r->backing_bytes;
         bool zero = replay_is_filled(bytes, 0);
         if (!zero && !replay_is_of_backing(r, sector, bytes))
-            r->held = replay_add_sector(r->held, &r->held_count, &r->held_cap, sector);
+            r->held = replay_add_range(r->held, &r->held_count, &r->held_cap, sector, 1);
         if (zero && in_backing) /* also where the backing file has zeros itself: zeros are nobody's */
-            r->zeroed = replay_add_sector(r->zeroed, &r->zeroed_count, &r->zeroed_cap, sector);
+            r->zeroed = replay_add_range(r->zeroed, &r->zeroed_count, &r->zeroed_cap, sector, 1);
     }
     free(q);
 }

@@ -1,6 +1,7 @@
 /* fuzz_log.c: what others recorded: dm-log-writes logs, and the directories that `replay` takes. Anybody's bytes give either
  * one clear sentence or a log that can be judged; and one that was accepted is the same when it is exported and read again.
  */
+#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -203,12 +204,29 @@ static void write_file(const char *name, const void *bytes, size_t size)
     close(fd);
 }
 
-static void write_base(const uint8_t *data, size_t size)
+/* From the table's first entry on, as far as the file goes; that entry. */
+static uint64_t fill_table(uint8_t *bytes, size_t length, uint64_t offset, uint64_t table_bytes)
+{
+    uint64_t first = 0;
+    if (offset >= length || length - offset < sizeof(first))
+        return 0;
+    memcpy(&first, bytes + offset, sizeof(first));
+    for (uint64_t at = 8; at + 8 <= table_bytes && at + 8 <= length - offset; at += 8)
+        memcpy(bytes + offset + at, &first, sizeof(first));
+    return le64toh(first);
+}
+
+static void write_base(const uint8_t *data, size_t size, bool many)
 {
     struct image_bytes image = image_bytes_make(data, size);
     size_t length = (size_t)(image.length_bytes < BASE_MAX ? image.length_bytes : BASE_MAX);
     uint8_t *bytes = xmalloc(length);
     sim_pages_read(image.pages, 0, bytes, length);
+    if (many && length >= SECTOR) {
+        uint64_t l1;
+        memcpy(&l1, bytes + 40, sizeof(l1));
+        fill_table(bytes, length, fill_table(bytes, length, le64toh(l1), image.table_bytes), image.table_bytes);
+    }
     write_file(REPLAY_BASE, bytes, length);
     free(bytes);
     sim_pages_destroy(image.pages);
@@ -243,7 +261,7 @@ static void judge(const struct scenario *s, const struct taken *log, const char 
     recording_free(&recording);
 }
 
-static void try_directory(const struct taken *log)
+static void try_directory(const struct taken *log, bool device)
 {
     struct scenario *s;
     struct scn_error err = {""};
@@ -255,9 +273,8 @@ static void try_directory(const struct taken *log)
     }
     if (!log)
         fuzz_violation("a recording was accepted, and its log refused");
-    judge(s, log, "ssd");
-    if (log->end <= DEVICE_MAX)
-        judge(s, log, "hostdev"); /* filled with stale bytes, all of it: too slow if it is large */
+    /* A device is filled with stale bytes, all of it: too slow if it is large. */
+    judge(s, log, device && log->end <= DEVICE_MAX ? "hostdev" : "ssd");
     scenario_free(s);
 }
 
@@ -300,11 +317,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         log = make_log(log_at, log_size);
     bool accepted = try_log(&taken, log);
     memset(backing, 0x62, sizeof(backing));
-    write_base(image, image_size);
+    write_base(image, image_size, data[0] & LOG_MANY);
     write_file(REPLAY_LOG, log.at, log.size);
     write_file(REPLAY_BACKING, data[0] & LOG_BACKING ? backing : NULL, sizeof(backing));
     write_file(REPLAY_GUEST, data[0] & LOG_GUEST ? log_at + log_size : NULL, left);
-    try_directory(accepted ? &taken : NULL);
+    try_directory(accepted ? &taken : NULL, data[0] & LOG_DEVICE);
     history_destroy(taken.history);
     free(log.at);
     return 0;
