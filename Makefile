@@ -56,7 +56,7 @@ DEPS_BENCH := qemu-utils gnuplot-nox
 DEPS_FUZZ := clang libclang-rt-dev afl++
 DEPS_SLURM := slurmctld slurmd slurm-client sqlite3
 
-.PHONY: search flushes help all tests deps deps-build deps-lint matrix matrix-qemu test run-tests lint lint-includes lint-format lint-tidy \
+.PHONY: search flushes help all tests deps deps-build deps-lint matrix matrix-qemu agree-qemu test run-tests lint lint-includes lint-format lint-tidy \
         lint-cppcheck format coverage mutants asan test-compilers test-slurm test-kill bench fuzz-bins fuzz-replay fuzz-lib fuzz-afl fuzz-plain install man clean test-page FORCE
 
 help: ## this list
@@ -84,6 +84,9 @@ matrix: ## the crash matrix: every scenario x design x disk model
 # Exit status 4: there is no QEMU, which has been said.
 matrix-qemu: all ## the scenario library on the installed QEMU, beside our design upstream
 	$(BUILD)/qedcrash matrix --engine qemu scenarios tests/qemu/cover || [ $$? -eq 4 ]
+
+agree-qemu: all ## N=1000 random recordings (SEED=1): our engine and the installed QEMU must judge alike; a second each
+	@QEDCRASH=$(CURDIR)/$(BUILD)/qedcrash tests/qemu/agree.sh || { r=$$?; [ $$r -eq 77 ] || exit $$r; }
 
 test: ## build and run all tests
 	@.ci/deps $(DEPS_BUILD) $(DEPS_TEST) --wanted $(DEPS_WANTED)

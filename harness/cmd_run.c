@@ -6,6 +6,7 @@
 #include "harness/campaign.h"
 #include "harness/command_line.h"
 #include "harness/commands.h"
+#include "harness/demonstrate.h"
 #include "harness/design_load.h"
 #include "harness/id.h"
 #include "harness/library.h"
@@ -122,6 +123,35 @@ static int conclude(struct run *r, bool matrix)
     return EXIT_CLEAN;
 }
 
+struct demonstrating {
+    struct run *r;
+    char *last; /* id: several findings may share a state */
+    int ret;
+};
+
+static void demonstrate_one(void *opaque, const char *id, uint64_t guest_sector)
+{
+    struct demonstrating *d = opaque;
+    struct scn_error err = {""};
+    if (d->ret || options_stopped || (d->last && !strcmp(d->last, id)))
+        return;
+    free(d->last);
+    d->last = xalloc_check(strdup(id));
+    if (demonstrate(id, guest_sector, &d->r->o.cell, stdout, &err))
+        d->ret = complain(d->r->verb, EXIT_INTERNAL, err.text);
+}
+
+/* Each finding on the installed QEMU. */
+static int demonstrate_all(struct run *r)
+{
+    struct demonstrating d = {.r = r};
+    struct store_error err;
+    if (store_each_finding(r->campaign.store, demonstrate_one, &d, &err))
+        d.ret = complain(r->verb, EXIT_INTERNAL, err.text);
+    free(d.last);
+    return d.ret;
+}
+
 /* The plan is made: judges it. A shard may turn out to have no cells; that is no error, for others have them. */
 static int judge(struct run *r, bool matrix)
 {
@@ -142,6 +172,8 @@ static int judge(struct run *r, bool matrix)
         ret = campaign_judge(&r->campaign);
     if (!ret)
         ret = render(r, matrix ? render_matrix : render_run);
+    if (!ret && r->o.demonstrate)
+        ret = demonstrate_all(r);
     return ret ? ret : conclude(r, matrix);
 }
 
@@ -179,7 +211,7 @@ static const char replay_doc[] =
     "Judge the crash states of recordings: another engine's writes, ours for recovery.\n\nExamples:\n"
     "  qedcrash record cow-partial rec && qedcrash replay rec\n"
     "  qedcrash replay rec --disk all --json\n"
-    "  qedcrash replay rec --judge qemu --sample 200\n\v"
+    "  qedcrash replay rec --judge qemu --sample 200 --demonstrate\n\v"
     "DIR holds base.qed, backing.raw (if it has one), writes.log (dm-log-writes format, version 1, by QEMU's "
     "blklogwrites or the kernel's target) and guest.jsonl; without guest.jsonl only structure is judged. The design, "
     "`upstream' unless named, is what recovers; with --judge qemu it is the installed QEMU, shown each crash state as "
@@ -260,6 +292,15 @@ static int judge_by_qemu(struct run *r)
     return 0;
 }
 
+static int check_demonstrate(struct run *r)
+{
+    if (r->o.json)
+        return complain(r->verb, EXIT_USAGE, "--demonstrate prints what QEMU says, which is no JSON: leave out --json");
+    if (*qemu_missing())
+        return complain(r->verb, EXIT_INTERNAL, qemu_missing());
+    return 0;
+}
+
 int cmd_replay(int argc, char **argv)
 {
     struct run r = {.verb = argv[0], .command = command_line(argc, argv)};
@@ -271,7 +312,11 @@ int cmd_replay(int argc, char **argv)
         return end_run(&r, complain(r.verb, EXIT_USAGE, "which recording? Name its directory"));
     options_catch_signals();
     struct qed_design_error err;
-    if (r.o.qemu && (ret = judge_by_qemu(&r)))
+    if (r.o.qemu)
+        ret = judge_by_qemu(&r);
+    if (!ret && r.o.demonstrate)
+        ret = check_demonstrate(&r);
+    if (ret)
         return end_run(&r, ret);
     if (!r.o.design_count && !design_load("upstream", &r.o.designs[0], &err))
         r.o.design_count = 1;

@@ -103,7 +103,7 @@ static const struct {
     {"run", true, {GEN_KEYS, QEMU_KEYS, 'o'}},
     {"matrix", true, {GEN_KEYS, KEY_JUDGE_BY, KEY_SAMPLE, KEY_DEMONSTRATE, KEY_FORMAT, KEY_FORMAT_OPTIONS}},
     {"repro", true, {GEN_KEYS, QEMU_KEYS, 'o'}},
-    {"replay", true, {GEN_KEYS, KEY_DEMONSTRATE, KEY_ENGINE, KEY_FORMAT, KEY_FORMAT_OPTIONS, 'o'}},
+    {"replay", true, {GEN_KEYS, KEY_ENGINE, KEY_FORMAT, KEY_FORMAT_OPTIONS, 'o'}},
     {"record", false, {KEY_FORMAT, KEY_FORMAT_OPTIONS, 'q'}},
     {"shrink", true, {GEN_KEYS, QEMU_KEYS}},
     {"explain",

@@ -24,7 +24,7 @@
 #define PIECE       65536u
 #define WAITING_MAX 64u
 #define IMAGE_MAX   (UINT64_C(1) << 30)
-#define OPTIONS_MAX (2 * PATH_MAX + 256)
+#define OPTIONS_MAX QEMU_OPTIONS_MAX
 #define COMMAND_MAX (OPTIONS_MAX + 64)
 
 struct image {
@@ -407,8 +407,7 @@ static int hex(char c)
     return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* "00000200:  74 61 67 47 ...  tagG" */
-static size_t take_dump(const char *text, uint8_t *bytes, size_t size)
+size_t qemu_take_dump(const char *text, uint8_t *bytes, size_t size)
 {
     size_t n = 0;
     for (const char *line = text; line && *line; line = strchr(line, '\n'), line = line ? line + 1 : NULL) {
@@ -485,7 +484,7 @@ static void read_sectors(struct seat *s, uint64_t first, uint64_t count, struct 
     snprintf(command, sizeof(command), "read -v %" PRIu64 " %" PRIu64 "\n", first * SECTOR, count * SECTOR);
     if (!ask(s, command))
         return;
-    if (take_dump(s->io.answer, s->buf, count * SECTOR) != count * SECTOR) {
+    if (qemu_take_dump(s->io.answer, s->buf, count * SECTOR) != count * SECTOR) {
         const char *failed = strstr(s->io.answer, "failed: ");
         first_line(failed ? failed + 8 : s->io.answer, out->error, sizeof(out->error));
         return;
@@ -726,6 +725,14 @@ static uint64_t find_extent(const char *map, uint64_t sector)
         return (member(extent, "offset") + sector * SECTOR - start) / SECTOR;
     }
     return QEMU_NO_SECTOR;
+}
+
+int qemu_bench_file(struct qemu_bench *b, struct blockdev *image, char *path, char *options)
+{
+    uint64_t length = 0;
+    path_of(b, ++b->files, 'f', path);
+    image_options(b, path, true, options);
+    return image->ops->length(image, 1, &length) || write_image(b, path, image, length) ? -EIO : 0;
 }
 
 uint64_t qemu_bench_place(struct qemu_bench *b, struct blockdev *dev, uint64_t sector)

@@ -13,10 +13,13 @@
 #ifndef HARNESS_QEMU_BENCH_H
 #define HARNESS_QEMU_BENCH_H
 
+#include <limits.h>
+
 #include "engine/blockdev.h"
 #include "simdisk/pages.h"
 
-#define QEMU_NO_SECTOR UINT64_MAX
+#define QEMU_NO_SECTOR   UINT64_MAX
+#define QEMU_OPTIONS_MAX (2 * PATH_MAX + 256)
 
 /* A guest cluster that is read; and the sector of it that a second life writes over. */
 struct qemu_place {
@@ -91,6 +94,11 @@ const struct qemu_look *qemu_bench_look(struct qemu_bench *b, struct blockdev *i
 /* "" or why there are no more looks: no room for files, no QEMU. Then everything else is idle. */
 const char *qemu_bench_error(const struct qemu_bench *b);
 uint64_t qemu_bench_images(const struct qemu_bench *b);
+/* Writes the image to a file of its own. 0, or why in qemu_bench_error(). path of PATH_MAX bytes; options: QEMU's, for
+ * --image-opts, of QEMU_OPTIONS_MAX bytes. */
+int qemu_bench_file(struct qemu_bench *b, struct blockdev *image, char *path, char *options);
+/* "00000200:  74 61 67 47 ..  tagG" of a qemu-io's answer: the bytes, at most `size`. How many. */
+size_t qemu_take_dump(const char *text, uint8_t *bytes, size_t size);
 /* Where in the file QEMU finds this guest sector once it has opened the image; QEMU_NO_SECTOR: nowhere. */
 uint64_t qemu_bench_place(struct qemu_bench *b, struct blockdev *image, uint64_t sector);
 

@@ -412,6 +412,22 @@ int store_each_judged(struct store *s, void (*take)(void *opaque, uint64_t place
     return store_query_end(s, stmt, rc, err);
 }
 
+int store_each_finding(struct store *s, void (*take)(void *opaque, const char *id, uint64_t guest_sector), void *opaque,
+                       struct store_error *err)
+{
+    sqlite3_stmt *stmt;
+    int rc, ret = store_query(s,
+                              "SELECT f.id, f.guest_sector FROM finding f JOIN cell ON f.cell = cell.id"
+                              " WHERE cell.campaign = ?1 AND f.id LIKE '%@%' ORDER BY f.cell, f.seq",
+                              &stmt, err);
+    if (ret)
+        return ret;
+    while ((rc = sqlite3_step(stmt)) == SQLITE_ROW)
+        take(opaque, (const char *)sqlite3_column_text(stmt, 0),
+             sqlite3_column_type(stmt, 1) == SQLITE_NULL ? UINT64_MAX : (uint64_t)sqlite3_column_int64(stmt, 1));
+    return store_query_end(s, stmt, rc, err);
+}
+
 int store_summarize(struct store *s, struct store_summary *summary, struct store_error *err)
 {
     sqlite3_stmt *stmt;

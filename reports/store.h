@@ -157,6 +157,9 @@ int store_finish(struct store *s, struct store_error *err);
 /* The places of the campaign's cells that have a verdict (not class `died'), in order. */
 int store_each_judged(struct store *s, void (*take)(void *opaque, uint64_t place), void *opaque,
                       struct store_error *err);
+/* The campaign's findings that have a crash state, in order. guest_sector is UINT64_MAX where there is none. */
+int store_each_finding(struct store *s, void (*take)(void *opaque, const char *id, uint64_t guest_sector), void *opaque,
+                       struct store_error *err);
 
 /* `cells` are those judged: safe + unsafe; the skipped are counted beside them. `unexpected`: cells not as expected,
  * safe ones too; `unexpected_findings`: the findings in such cells. */
