@@ -57,7 +57,7 @@ DEPS_FUZZ := clang libclang-rt-dev afl++
 DEPS_SLURM := slurmctld slurmd slurm-client sqlite3
 
 .PHONY: search flushes help all tests deps deps-build deps-lint matrix matrix-qemu agree-qemu test run-tests lint lint-includes lint-format lint-tidy \
-        lint-cppcheck format coverage mutants asan test-compilers test-slurm test-kill bench fuzz-bins fuzz-replay fuzz-lib fuzz-afl fuzz-plain install man clean test-page FORCE
+        lint-cppcheck format coverage mutants asan test-compilers test-slurm test-kill bench bench-fuzz fuzz fuzz-bins fuzz-replay fuzz-lib fuzz-afl fuzz-plain install man clean test-page FORCE
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z_.-]+:.*## / { printf "  make %-22s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -161,6 +161,10 @@ bench: ## the benchmarks, some three minutes: a table, $(BUILD)/bench/bench.json
 	@.ci/deps $(DEPS_BUILD) --wanted $(DEPS_BENCH)
 	@$(MAKE) --no-print-directory all $(BENCH_BINS)
 	@BUILD=$(BUILD) QEDCRASH=$(BUILD)/qedcrash tests/bench/bench.sh
+
+fuzz: ## every fuzz target under libFuzzer and AFL++, FUZZ_TIME=60 seconds each; fails when anything is found
+	@$(MAKE) --no-print-directory fuzz-bins
+	@BUILD=$(BUILD) FUZZ_TARGETS="$(if $(filter command% environment,$(origin FUZZ_TARGETS)),$(FUZZ_TARGETS))" tests/fuzz/run.sh
 
 fuzz-bins: ## build every fuzz target for libFuzzer and AFL++ (FUZZ_TARGETS="fuzz_x ...")
 	@.ci/deps $(DEPS_BUILD) $(DEPS_FUZZ)

@@ -37,10 +37,18 @@ static void add_beside(struct judge *j)
 
 struct judge *judge_create(const struct recording *recording, const struct qed_design *design)
 {
+    struct judge *j = judge_create_with(recording, design, xalloc_check(qed_pool_create()));
+    j->own_pool = true;
+    return j;
+}
+
+struct judge *judge_create_with(const struct recording *recording, const struct qed_design *design,
+                                struct qed_pool *pool)
+{
     struct judge *j = xcalloc(1, sizeof(*j));
     j->recording = recording;
     j->design = design;
-    j->pool = xalloc_check(qed_pool_create());
+    j->pool = pool;
     j->walk = xalloc_check(walk_create());
     walk_silent(j->walk, true);
     run_backing_init(&j->backing, recording->scenario, NULL);
@@ -71,7 +79,8 @@ void judge_destroy(struct judge *j)
         return;
     run_backing_destroy(&j->backing);
     walk_destroy(j->walk);
-    qed_pool_destroy(j->pool);
+    if (j->own_pool)
+        qed_pool_destroy(j->pool);
     explorer_destroy(j->own);
     lives_destroy(j);
     judge_qemu_destroy(j->qemu);
@@ -246,6 +255,8 @@ static int recover(struct judge *j, struct qed **q, struct qed_error *err)
     }
 }
 
+static void judge_all_contents(struct judge *j, struct qed *q);
+
 /* --- structure ----------------------------------------------------------------------------------------------------- */
 
 static bool scanned_for_repair(const struct qed *q)
@@ -370,7 +381,10 @@ static bool structure(void *opaque, struct crash_disk *disk)
         judge_report_image(j, VERDICT_UNOPENABLE, false, "the image does not open", err.text);
         return j->go_on(j->opaque);
     }
-    if (judge_recovery(j, q) && j->second_life && write_beside(j, q)) {
+    bool right = judge_recovery(j, q);
+    if (j->glance)
+        judge_all_contents(j, q);
+    if (right && j->second_life && write_beside(j, q)) {
         q = next_life(j, q);
         if (q)
             judge_tables(j, q, true);
@@ -418,6 +432,31 @@ static bool judge_first_life(struct judge *j, struct qed *q)
         any |= j->right[s];
     }
     return any;
+}
+
+/* The touched cluster of that number, counted over all ranges; false if there are fewer. */
+static bool select_cluster(struct judge *j, uint64_t number)
+{
+    for (size_t i = 0; i < j->range_count; i++) {
+        uint64_t clusters = (j->ranges[i].count + j->cluster_sectors - 1) / j->cluster_sectors;
+        if (number >= clusters) {
+            number -= clusters;
+            continue;
+        }
+        uint64_t before = number * j->cluster_sectors, left = j->ranges[i].count - before;
+        j->first = j->ranges[i].first_sector + before;
+        j->count = left < j->cluster_sectors ? left : j->cluster_sectors;
+        return true;
+    }
+    return false;
+}
+
+static void judge_all_contents(struct judge *j, struct qed *q)
+{
+    uint64_t limit = qed_image_bytes(q) / SECTOR;
+    for (uint64_t n = 0; select_cluster(j, n); n++)
+        if (j->first + j->count <= limit)
+            judge_first_life(j, q);
 }
 
 /* The sector changed by itself after recovery had shown it. */
@@ -632,26 +671,43 @@ static void run_set(struct judge *j, explore_script *script)
     crash_disk_rewind(j->disk, 0);
 }
 
-void judge_state(struct judge *j, struct crash_disk *disk, uint32_t when, violation_fn *fn, void *opaque)
+static void begin_state(struct judge *j, struct crash_disk *disk, uint32_t when, violation_fn *fn, void *opaque)
 {
     begin(j, disk, fn, always, opaque);
     j->open = false;
     j->when = when;
+    explorer_load(j->own, disk, 1);
+    j->chooser = explorer_chooser(j->own);
+}
+
+void judge_state(struct judge *j, struct crash_disk *disk, uint32_t when, violation_fn *fn, void *opaque)
+{
+    begin_state(j, disk, when, fn, opaque);
     if (j->qemu) {
         judge_qemu_state(j);
         return;
     }
     uint64_t executions = j->counts.executions;
-    explorer_load(j->own, disk, 1);
-    j->chooser = explorer_chooser(j->own);
     run_set(j, script_structure);
-    for (size_t i = 0; i < j->range_count; i++)
-        for (uint64_t k = 0; k < j->ranges[i].count; k += j->cluster_sectors) {
-            j->first = j->ranges[i].first_sector + k;
-            j->count = j->ranges[i].count - k < j->cluster_sectors ? j->ranges[i].count - k : j->cluster_sectors;
-            run_set(j, script_cluster);
-        }
+    for (uint64_t n = 0; select_cluster(j, n); n++)
+        run_set(j, script_cluster);
     j->counts.executions = executions + 1; /* a state is one execution, however often its disk was opened */
+}
+
+void judge_state_in_part(struct judge *j, struct crash_disk *disk, uint32_t when, uint64_t number, violation_fn *fn,
+                         void *opaque)
+{
+    begin_state(j, disk, when, fn, opaque);
+    uint64_t executions = j->counts.executions;
+    j->glance = true;
+    run_set(j, script_structure);
+    j->glance = false;
+    uint64_t clusters = 0;
+    while (select_cluster(j, clusters))
+        clusters++;
+    if (select_cluster(j, number % (clusters + 1)))
+        run_set(j, script_cluster);
+    j->counts.executions = executions + 1;
 }
 
 /* A whole cluster, without a word. Where that finds nothing, its sectors by themselves would not either: each does a part
@@ -724,13 +780,6 @@ void judge_state_once(struct judge *j, struct crash_disk *disk, uint32_t when, v
         return;
     }
     judge_recovery(j, q);
-    uint64_t limit = qed_image_bytes(q) / SECTOR;
-    for (size_t i = 0; i < j->range_count; i++)
-        for (uint64_t k = 0; k < j->ranges[i].count; k += j->cluster_sectors) {
-            j->first = j->ranges[i].first_sector + k;
-            j->count = j->ranges[i].count - k < j->cluster_sectors ? j->ranges[i].count - k : j->cluster_sectors;
-            if (j->first + j->count <= limit)
-                judge_first_life(j, q);
-        }
+    judge_all_contents(j, q);
     qed_abandon(q);
 }

@@ -56,6 +56,9 @@ struct judge;
 
 /* The recording and the design must outlive the judge. */
 struct judge *judge_create(const struct recording *recording, const struct qed_design *design);
+/* The same with the caller's memory pool, for who makes many judges, one after the other. */
+struct judge *judge_create_with(const struct recording *recording, const struct qed_design *design,
+                                struct qed_pool *pool);
 void judge_destroy(struct judge *j);
 /* With words: every violation carries an explanation; slow. */
 void judge_explain(struct judge *j, bool on);
@@ -81,6 +84,10 @@ void judge_qemu_tell(struct judge *j, struct crash_disk *disk, char *buf, size_t
 void judge_force(struct judge *j, const uint32_t *picks, unsigned count);
 /* Judges the state the disk is set to, by the promise at crash point `when`; leaves the disk rewound. */
 void judge_state(struct judge *j, struct crash_disk *disk, uint32_t when, violation_fn *report, void *opaque);
+/* In part: the structure and, in the same life, all contents; a life of its own only for the touched cluster of that number
+ * (or none: they are counted round, with one more). Finds nothing that judge_state would not. */
+void judge_state_in_part(struct judge *j, struct crash_disk *disk, uint32_t when, uint64_t number, violation_fn *report,
+                         void *opaque);
 /* Judges all states of the space that is loaded on the disk with the explorer's chooser. When a violation is reported,
  * the disk knows what it depends on, and nothing else. False if go_on stopped it. */
 bool judge_space(struct judge *j, struct explorer *x, struct crash_disk *disk, violation_fn *report, judge_go_on *go_on,

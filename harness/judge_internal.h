@@ -12,6 +12,7 @@ struct judge {
     const struct recording *recording;
     const struct qed_design *design;
     struct qed_pool *pool;
+    bool own_pool;
     struct walk *walk;
     struct run_backing backing;
     struct promise_range *ranges; /* touched sectors, whole clusters */
@@ -23,6 +24,7 @@ struct judge {
     uint8_t *now;    /* one cluster, read again */
     uint8_t *fresh;  /* one sector: what the second life wrote beside */
     bool explain, second_life;
+    bool glance; /* the script about the structure has a look at all contents too */
     struct promise_explanation words;
     char what[320];
     struct judge_counts counts;

@@ -123,7 +123,7 @@ void crash_case_decode(const uint8_t *data, size_t size, struct crash_case *c)
     c->design = head[CRASH_DESIGN];
     c->disk = head[CRASH_DISK];
     c->epoch = head[CRASH_EPOCH];
-    c->flags = head[CRASH_FLAGS];
+    c->focus = head[CRASH_FOCUS];
     c->workload.backing = (enum gen_backing)(head[CRASH_SETUP] % 6 / 2);
     c->workload.prepared = head[CRASH_SETUP] % 2;
     read_words(&r, at_most(head[CRASH_WORDS], CRASH_WORDS_MAX), &c->workload);
@@ -147,7 +147,7 @@ size_t crash_case_encode(const struct crash_case *c, uint8_t out[CRASH_INPUT_MAX
     out[CRASH_DESIGN] = c->design;
     out[CRASH_DISK] = c->disk;
     out[CRASH_EPOCH] = c->epoch;
-    out[CRASH_FLAGS] = c->flags;
+    out[CRASH_FOCUS] = c->focus;
     out[CRASH_WORDS] = (uint8_t)c->workload.count;
     out[CRASH_CHOICES] = (uint8_t)c->schedule_len;
     out[CRASH_PICKS] = (uint8_t)c->pick_count;

@@ -12,7 +12,7 @@
 struct crash_case {
     struct gen_workload workload;
     uint8_t design, disk; /* as they stand in the input */
-    uint8_t epoch, flags;
+    uint8_t epoch, focus;
     uint8_t schedule[CRASH_CHOICES_MAX];
     uint32_t picks[CRASH_PICKS_MAX];
     uint8_t survivors[CRASH_SURVIVORS_MAX];

@@ -5,7 +5,7 @@
  * Every string of bytes is a case: numbers are taken modulo what there is, missing bytes are 0, a word that cannot follow
  * is left out.
  *
- *     head      setup, design, disk model, epoch, flags; then how many words, schedule choices and picks there are
+ *     head      setup, design, disk model, epoch, focus; then how many words, schedule choices and picks there are
  *     word      kind (with CRASH_BESIDE: begins before the one before it is done), and what it is about: for requests,
  *               place + 16 * shape; for others, which of its kind
  *     schedule  one choice each, as in an id (xHEX)
@@ -20,7 +20,7 @@ enum crash_head {
     CRASH_DESIGN,
     CRASH_DISK,
     CRASH_EPOCH, /* which of the run's crash spaces; too large: the last */
-    CRASH_FLAGS,
+    CRASH_FOCUS, /* the guest's second life is lived in the touched cluster of this number (judge_state_in_part) */
     CRASH_WORDS,
     CRASH_CHOICES,
     CRASH_PICKS,

@@ -2,6 +2,7 @@
 #include "tests/fuzz/crash_run.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "engine/design_text.h"
@@ -19,12 +20,12 @@ struct crash_run {
     unsigned design_count;
     struct qed_design named;
     struct crash_disk *disk;
-    struct qed_pool *pool; /* of the recorded lives */
+    struct qed_pool *pool; /* of all lives, one after the other */
     /* What was wrong with the last case. */
     bool found;
     enum verdict_class class;
     uint64_t guest_sector;
-    char *id, name[GEN_NAME_MAX];
+    char *id; /* of the generated workload */
     char what[200];
     unsigned pick_count; /* of the violation */
     uint32_t picks[JUDGE_MAX_PICKS];
@@ -119,9 +120,10 @@ static void keep_id(struct crash_run *r, const struct crash_case *c, const struc
     const struct sim_schedule schedule = {
         .number = 1, .seed = 1, .script = rec->choices, .script_len = rec->choice_count};
     char *survivors = space ? survivors_text(r, space, st) : NULL;
+    char name[GEN_NAME_MAX];
     free(r->id);
-    gen_name(&c->workload, r->name, sizeof(r->name));
-    r->id = id_format_schedule(r->name, design_of(r, c)->name, disk_of(c)->name, &schedule, space != NULL,
+    gen_name(&c->workload, name, sizeof(name));
+    r->id = id_format_schedule(name, design_of(r, c)->name, disk_of(c)->name, &schedule, space != NULL,
                                space ? crash_state_when(space, st) : 0, survivors ? survivors : "");
     free(survivors);
 }
@@ -148,12 +150,12 @@ static void judge_case(struct crash_run *r, const struct crash_case *c, const st
 {
     struct crash_state st;
     struct crash_space *space = find_space(rec, disk_of(c), c->epoch);
-    struct judge *judge = judge_create(rec, design_of(r, c));
+    struct judge *judge = judge_create_with(rec, design_of(r, c), r->pool);
     crash_case_state(c, space, &st);
     crash_disk_load(r->disk, space, NULL);
     crash_state_apply(space, &st, r->disk);
     judge_force(judge, c->picks, c->pick_count);
-    judge_state(judge, r->disk, crash_state_when(space, &st), take_violation, r);
+    judge_state_in_part(judge, r->disk, crash_state_when(space, &st), c->focus, take_violation, r);
     r->found = r->found && !is_beyond_designs(r, c, rec);
     if (r->found)
         keep_id(r, c, rec, space, &st);
@@ -192,9 +194,25 @@ bool crash_run_case(struct crash_run *r, const struct crash_case *c)
     return r->found;
 }
 
-void crash_run_tell(struct crash_run *r, const struct crash_case *c, FILE *out)
+/* gen/n1.wma -> FOLDER/n1.wma.scn. True if it was written. */
+static bool write_scenario(const struct crash_case *c, const char *folder, char *path, size_t size)
 {
-    (void)c;
+    char name[GEN_NAME_MAX], *text = gen_text(&c->workload);
+    gen_name(&c->workload, name, sizeof(name));
+    snprintf(path, size, "%s/%s.scn", folder, strrchr(name, '/') + 1);
+    FILE *f = fopen(path, "w");
+    bool ok = f && fputs(text, f) >= 0;
+    ok = f && fclose(f) == 0 && ok;
+    free(text);
+    return ok;
+}
+
+void crash_run_tell(struct crash_run *r, const struct crash_case *c, const char *folder, FILE *out)
+{
+    char path[GEN_NAME_MAX + 512];
     fprintf(out, "%s: %s\n", verdict_class_name(r->class), r->what);
-    fprintf(out, "repro: qedcrash repro '%s'\n", r->id);
+    if (folder && write_scenario(c, folder, path, sizeof(path)))
+        fprintf(out, "repro: qedcrash repro '%s%s'\n", path, strchr(r->id, ':'));
+    else
+        fprintf(out, "repro: qedcrash repro '%s'\n", r->id);
 }

@@ -14,8 +14,8 @@ struct crash_run *crash_run_create(const char *design, char *why);
 void crash_run_destroy(struct crash_run *r);
 /* True if the state shows anything wrong. */
 bool crash_run_case(struct crash_run *r, const struct crash_case *c);
-/* After that: what was wrong, and the line that shows it again; with QEDCRASH_FUZZ_OUT set, a scenario is written into that
- * folder. */
-void crash_run_tell(struct crash_run *r, const struct crash_case *c, FILE *out);
+/* After that: what was wrong, and the line that shows it again. With a folder, the workload is written there as a scenario,
+ * and the line names that; else it names the generated workload. */
+void crash_run_tell(struct crash_run *r, const struct crash_case *c, const char *folder, FILE *out);
 
 #endif

@@ -4,6 +4,7 @@
  *
  * A violation prints the id that `qedcrash repro` takes, and aborts. QEDCRASH_FUZZ_DESIGN names another design to be
  * tried instead of the safe ones: then a violation is what is hoped for, and the benchmark counts how long it took.
+ * QEDCRASH_FUZZ_OUT names a folder into which the workload is written as a scenario; the id then names that file.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,7 +37,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct crash_case c;
     crash_case_decode(data, size, &c);
     if (crash_run_case(run, &c)) {
-        crash_run_tell(run, &c, stderr);
+        crash_run_tell(run, &c, getenv("QEDCRASH_FUZZ_OUT"), stderr);
         abort();
     }
     return 0;

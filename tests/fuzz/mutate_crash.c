@@ -246,7 +246,7 @@ static void change_head(struct input *in, struct mutate_rng *rng)
         in->head[CRASH_DISK] = (uint8_t)mutate_below(rng, 8);
         break;
     case 4:
-        in->head[CRASH_FLAGS] = (uint8_t)mutate_below(rng, 256);
+        in->head[CRASH_FOCUS] = (uint8_t)mutate_below(rng, 8);
         break;
     case 5:
         in->head[CRASH_EPOCH] += 1;
