@@ -417,6 +417,7 @@ static void use(struct run *r)
     struct guest g = {.disk = &disk};
     struct qed_check_result check;
     struct qed_error err;
+    static uint8_t buf[2 * 65536 + SECTOR];
     watched_disk_init(&disk, pages, mended ? r->repaired_bytes : r->image.length_bytes,
                       (struct watched_kind){r->use & USE_FIXED, r->use & USE_SPARSE, r->use & USE_TIMED});
     int ret = qed_open(&disk.blk, &options, &g.q, &err);
@@ -428,8 +429,8 @@ static void use(struct run *r)
         g.exact = qed_check(g.q, false, &check) == 0 && !check.corruptions && !check.check_errors &&
                   reads_right(r->design, backing);
         g.may_fail = r->use & USE_FIXED;
-        g.buf_bytes = 3 * 65536;
-        g.buf = malloc(g.buf_bytes);
+        g.buf_bytes = sizeof(buf);
+        g.buf = buf;
         play_guest(&g, &r->image);
         change(&g);
         read_places(&g);
@@ -437,7 +438,6 @@ static void use(struct run *r)
         if (ret && g.exact && !g.may_fail)
             fuzz_violation("close failed on a clean image: %d", ret);
         after_close(r, &disk, &g, &options);
-        free(g.buf);
     }
     sim_pages_destroy(pages);
 }

@@ -93,6 +93,7 @@ static struct bytes make_log(const uint8_t *data, size_t size)
 
 struct taken {
     struct bytes from;
+    uint64_t sector_bytes; /* as the log's first sector says */
     struct history *history;
     size_t writes, flushes;
     uint64_t data_bytes, end; /* end: of the last byte written */
@@ -110,12 +111,21 @@ static void add_op(struct taken *t, enum hist_kind kind, const struct dm_log_ent
     history_done(t->history, history_submit(t->history, &op), 0);
 }
 
+static uint64_t get_le64(const uint8_t *from)
+{
+    uint64_t value;
+    memcpy(&value, from, sizeof(value));
+    return le64toh(value);
+}
+
 static int take(void *opaque, const struct dm_log_entry *e)
 {
     struct taken *t = opaque;
     if (e->data && (e->data < t->from.at || e->length_bytes > t->from.size ||
                     (size_t)(e->data - t->from.at) > t->from.size - e->length_bytes))
         fuzz_violation("entry %lu has its data outside of the log", e->number);
+    if (e->data && e->offset_bytes / t->sector_bytes != get_le64(e->data - t->sector_bytes))
+        fuzz_violation("entry %lu has wandered to %lu", e->number, e->offset_bytes);
     if ((e->offset_bytes | e->length_bytes) % SECTOR)
         fuzz_violation("entry %lu is not of whole sectors", e->number);
     if (e->flags & DM_LOG_MARK)
@@ -138,6 +148,8 @@ static int read_log(struct taken *t, struct bytes log)
 {
     struct dm_log_error err = {""};
     *t = (struct taken){.from = log, .history = history_create(sim_pages_create(), 0, false)};
+    if (log.size >= SECTOR)
+        t->sector_bytes = get_le64(log.at + 24) & UINT32_MAX;
     int ret = dm_log_read(log.at, log.size, take, t, &err);
     if (ret && !err.text[0])
         fuzz_violation("a log refused with no sentence");
@@ -216,18 +228,29 @@ static uint64_t fill_table(uint8_t *bytes, size_t length, uint64_t offset, uint6
     return le64toh(first);
 }
 
-static void write_base(const uint8_t *data, size_t size, bool many)
+static void write_other(const uint8_t *bytes, size_t length, bool other)
+{
+    char text[80];
+    int n = snprintf(text, sizeof(text), "{\"format\":\"raw\",\"size\":%zu,\"cluster\":4096}\n",
+                     (length + SECTOR - 1) / SECTOR * SECTOR);
+    write_file(REPLAY_IMAGE, other ? text : NULL, (size_t)n);
+    write_file("base.raw", other ? bytes : NULL, length);
+    write_file(REPLAY_BEFORE, other ? bytes : NULL, length);
+}
+
+static void write_base(const uint8_t *data, size_t size, uint8_t flags)
 {
     struct image_bytes image = image_bytes_make(data, size);
     size_t length = (size_t)(image.length_bytes < BASE_MAX ? image.length_bytes : BASE_MAX);
     uint8_t *bytes = xmalloc(length);
     sim_pages_read(image.pages, 0, bytes, length);
-    if (many && length >= SECTOR) {
+    if (flags & LOG_MANY && length >= SECTOR) {
         uint64_t l1;
         memcpy(&l1, bytes + 40, sizeof(l1));
         fill_table(bytes, length, fill_table(bytes, length, le64toh(l1), image.table_bytes), image.table_bytes);
     }
     write_file(REPLAY_BASE, bytes, length);
+    write_other(bytes, length, flags & LOG_OTHER);
     free(bytes);
     sim_pages_destroy(image.pages);
 }
@@ -284,6 +307,7 @@ static void remove_directory(void)
     write_file(REPLAY_LOG, NULL, 0);
     write_file(REPLAY_GUEST, NULL, 0);
     write_file(REPLAY_BACKING, NULL, 0);
+    write_other(NULL, 0, false);
     rmdir(directory);
 }
 
@@ -317,7 +341,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         log = make_log(log_at, log_size);
     bool accepted = try_log(&taken, log);
     memset(backing, 0x62, sizeof(backing));
-    write_base(image, image_size, data[0] & LOG_MANY);
+    write_base(image, image_size, data[0]);
     write_file(REPLAY_LOG, log.at, log.size);
     write_file(REPLAY_BACKING, data[0] & LOG_BACKING ? backing : NULL, sizeof(backing));
     write_file(REPLAY_GUEST, data[0] & LOG_GUEST ? log_at + log_size : NULL, left);

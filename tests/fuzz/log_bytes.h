@@ -17,6 +17,7 @@ enum log_flag {
     LOG_BACKING = 2, /* there is a backing.raw */
     LOG_DEVICE = 4,  /* it is judged as one of a device of fixed size */
     LOG_MANY = 8,    /* in the base image, L1 and its first table are full of what their first entries say */
+    LOG_OTHER = 16,  /* the base image is of another format than QED (raw) */
     LOG_RAW = 128,
 };
 #define LOG_HEAD_BYTES 4u

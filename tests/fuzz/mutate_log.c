@@ -180,7 +180,7 @@ size_t fuzz_mutate(uint8_t *data, size_t size, size_t max, uint32_t seed)
     starts[2] = starts[1] + p.log;
     uint32_t which = mutate_below(&rng, 16), i = which < 4 ? 0 : which < 10 ? 1 : 2;
     if (which == 15) {
-        data[0] ^= (uint8_t)(mutate_below(&rng, 3) ? 1u << mutate_below(&rng, 4) : LOG_RAW);
+        data[0] ^= (uint8_t)(mutate_below(&rng, 3) ? 1u << mutate_below(&rng, 5) : LOG_RAW);
         return size;
     }
     size_t old = *sizes[i], now = old, room = max - size + old;

@@ -30,8 +30,15 @@ image='\0\0\3\0\0\0\1\0\7\0\0\0\0\3\2'
 for target in fuzz_image fuzz_qemu_diff; do
     seed $target clean "$image"'\0\0\0\0\3\0\1\3\0\0\5\0\1\3\2\0\6\0'
     seed $target dangling "$image"'\0\0\0\0\3\0\1\3\0\0\5\0\1\3\2\0\77\0'
+    seed $target table-twice "$image"'\0\0\0\0\3\0\0\0\1\0\3\0\1\3\2\0\6\0'
+    seed $target at-the-end "$image"'\0\0\0\0\3\0\1\3\0\0\0\7\1\3\2\0\6\0'
     seed $target crossed "$image"'\0\0\0\0\3\0\1\3\0\0\5\0\1\3\2\0\5\0'
 done
+
+printf '\0\0\3\0\1\0\1\0\7\0\5\0\0\3\2' >"$out/fuzz_image/name-one-byte-too-long"
+
+# The same, and an entry whose place is beyond 2^64 in bytes.
+seed fuzz_log far '\0\41\11\0'"$image"'\0\0\0\0\3\0\1\3\0\0\5\0\1\3\2\0\6\0''\0\0\0\0\100\76\0\1\7'
 
 # The clean image, a write and a flush; who did it is known.
 seed fuzz_log written '\1\41\16\0'"$image"'\0\0\0\0\3\0\1\3\0\0\5\0\1\3\2\0\6\0''\0\0\0\0\0\50\0\1\7\1\0\0\0\0'\
