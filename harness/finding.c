@@ -250,7 +250,9 @@ static void tell(struct finding *f, const struct minimal *m, const struct record
     crash_state_apply(m->space, &f->state, m->disk);
     judge_explain(m->judge, true);
     judge_force(m->judge, f->picks, f->pick_count);
+    judge_focus(m->judge, f->guest_sector);
     judge_state(m->judge, m->disk, f->when, retell_violation, &r);
+    judge_focus(m->judge, JUDGE_NO_SECTOR);
     judge_force(m->judge, NULL, 0);
     judge_explain(m->judge, false);
     free(f->text);

@@ -65,11 +65,14 @@ struct judge *judge_create_with(const struct recording *recording, const struct 
     j->fresh = xmalloc(SECTOR);
     j->second_life = true;
     j->nested = 1;
+    j->many = MANY_CLUSTERS;
+    j->focus = JUDGE_NO_SECTOR;
     j->own = explorer_create();
     if (lives_wanted(recording))
         lives_create(j);
     for (uint32_t i = 0; i < JUDGE_MAX_ALTERNATIVES; i++)
         j->numbers[i] = i;
+    sweep_create(j);
     return j;
 }
 
@@ -84,6 +87,7 @@ void judge_destroy(struct judge *j)
     explorer_destroy(j->own);
     lives_destroy(j);
     judge_qemu_destroy(j->qemu);
+    sweep_destroy(j);
     free(j->ranges);
     free(j->shown);
     free(j->right);
@@ -103,9 +107,21 @@ void judge_second_life(struct judge *j, bool on)
     j->second_life = on;
 }
 
+void judge_sweeps_from(struct judge *j, uint64_t clusters)
+{
+    j->many = clusters;
+}
+
 void judge_nested(struct judge *j, unsigned levels)
 {
     j->nested = levels;
+}
+
+void judge_focus(struct judge *j, uint64_t sector)
+{
+    uint64_t first = sector / j->cluster_sectors * j->cluster_sectors;
+    bool anywhere = sector == JUDGE_NO_SECTOR || j->life || first == j->beside;
+    j->focus = anywhere ? JUDGE_NO_SECTOR : first;
 }
 
 void judge_force(struct judge *j, const uint32_t *picks, unsigned count)
@@ -191,10 +207,12 @@ static void report_at(struct judge *j, enum verdict_class class, uint64_t sector
                           .what = what,
                           .picks = j->picks,
                           .pick_count = j->pick_count};
-    if (j->rehearsal)
+    if (j->rehearsal) {
         j->rehearsal_found = true;
-    else
+    } else {
+        j->reported = true;
         j->report(j->opaque, &v);
+    }
 }
 
 static void report(struct judge *j, struct qed *q, enum verdict_class class, uint64_t sector, bool second, bool words,
@@ -232,7 +250,7 @@ uint32_t judge_ask(void *opaque, uint32_t n)
 }
 
 /* Opens the image. While it wrote something in doing so, and may, the power fails again and it is opened once more. */
-static int recover(struct judge *j, struct qed **q, struct qed_error *err)
+int judge_recover(struct judge *j, struct qed **q, struct qed_error *err)
 {
     j->pick_count = 0;
     j->lived = false;
@@ -349,13 +367,13 @@ static int write_again(struct judge *j, struct qed *q, uint64_t sector, uint8_t 
 }
 
 /* Beside: in the middle of the cluster nobody has touched, which is allocated now. */
-static bool write_beside(struct judge *j, struct qed *q)
+bool judge_write_beside(struct judge *j, struct qed *q)
 {
     return j->beside != JUDGE_NO_SECTOR && !write_again(j, q, j->beside + j->cluster_sectors / 2, j->fresh);
 }
 
 /* Closes and opens again; NULL if that was reported as impossible. */
-static struct qed *next_life(struct judge *j, struct qed *q)
+struct qed *judge_next_life(struct judge *j, struct qed *q)
 {
     struct qed_error err;
     int ret = qed_close(q);
@@ -374,7 +392,7 @@ static bool structure(void *opaque, struct crash_disk *disk)
     struct qed_error err;
     j->disk = disk;
     j->counts.executions++;
-    int ret = recover(j, &q, &err);
+    int ret = judge_recover(j, &q, &err);
     if (ret == -ECANCELED)
         return true;
     if (ret) {
@@ -384,8 +402,8 @@ static bool structure(void *opaque, struct crash_disk *disk)
     bool right = judge_recovery(j, q);
     if (j->glance)
         judge_all_contents(j, q);
-    if (right && j->second_life && write_beside(j, q)) {
-        q = next_life(j, q);
+    if (right && j->second_life && judge_write_beside(j, q)) {
+        q = judge_next_life(j, q);
         if (q)
             judge_tables(j, q, true);
     }
@@ -416,7 +434,7 @@ static void judge_unreadable(struct judge *j, struct qed *q, uint64_t sector, in
 }
 
 /* Reads [first, first+count) and judges it; j->right says of which sectors nothing is wrong. True if any is right. */
-static bool judge_first_life(struct judge *j, struct qed *q)
+bool judge_first_life(struct judge *j, struct qed *q)
 {
     bool any = false;
     int ret = read_guest(q, j->first, j->count, j->shown);
@@ -504,9 +522,23 @@ static void judge_sector_again(struct judge *j, struct qed *q, uint64_t sector, 
         judge_unchanged(j, q, sector, was, j->now);
 }
 
-static void judge_second_life_of(struct judge *j, struct qed *q, uint64_t over, const uint8_t *over_bytes, bool beside)
+/* The cluster in one request, where that shows nothing wrong. */
+static bool is_unchanged(struct judge *j, struct qed *q, uint64_t over, const uint8_t *over_bytes)
 {
-    for (uint64_t s = 0; s < j->count; s++)
+    if (j->count == 1 || read_guest(q, j->first, j->count, j->now))
+        return false;
+    for (uint64_t s = 0; s < j->count; s++) {
+        const uint8_t *was = j->first + s == over ? over_bytes : j->shown + s * SECTOR;
+        if (j->right[s] && memcmp(was, j->now + s * SECTOR, SECTOR) != 0)
+            return false;
+    }
+    return true;
+}
+
+void judge_second_life_of(struct judge *j, struct qed *q, uint64_t over, const uint8_t *over_bytes, bool beside)
+{
+    bool unchanged = is_unchanged(j, q, over, over_bytes);
+    for (uint64_t s = 0; s < j->count && !unchanged; s++)
         if (j->right[s])
             judge_sector_again(j, q, j->first + s, j->first + s == over ? over_bytes : j->shown + s * SECTOR);
     if (over != JUDGE_NO_SECTOR && (over < j->first || over >= j->first + j->count))
@@ -522,19 +554,23 @@ uint64_t judge_over_sector(const struct judge *j, uint64_t first)
     return cluster * j->cluster_sectors + (cluster + 1) % j->cluster_sectors;
 }
 
+uint64_t judge_write_over(struct judge *j, struct qed *q, uint8_t bytes[SECTOR])
+{
+    uint64_t over = judge_over_sector(j, j->first);
+    if (!write_again(j, q, over, bytes))
+        return over;
+    if (over >= j->first && over < j->first + j->count)
+        j->right[over - j->first] = 0; /* it may have happened or not */
+    return JUDGE_NO_SECTOR;
+}
+
 static struct qed *live_again(struct judge *j, struct qed *q)
 {
     uint8_t over_bytes[SECTOR];
     bool is_beside = j->beside != JUDGE_NO_SECTOR && j->first / j->cluster_sectors == j->beside / j->cluster_sectors;
-    bool beside = !is_beside && write_beside(j, q);
-    uint64_t over = judge_over_sector(j, j->first);
-    int ret = write_again(j, q, over, over_bytes);
-    if (ret) { /* it may have happened or not */
-        if (over >= j->first && over < j->first + j->count)
-            j->right[over - j->first] = 0;
-        over = JUDGE_NO_SECTOR;
-    }
-    q = next_life(j, q);
+    bool beside = !is_beside && judge_write_beside(j, q);
+    uint64_t over = judge_write_over(j, q, over_bytes);
+    q = judge_next_life(j, q);
     if (q)
         judge_second_life_of(j, q, over, over_bytes, beside);
     return q;
@@ -546,7 +582,7 @@ static bool cluster(void *opaque, struct crash_disk *disk)
     struct qed *q;
     j->disk = disk;
     j->counts.executions++;
-    if (recover(j, &q, &(struct qed_error){{0}}))
+    if (judge_recover(j, &q, &(struct qed_error){{0}}))
         return j->go_on(j->opaque); /* script_structure has said so */
     uint64_t limit = qed_image_bytes(q) / SECTOR, count = j->count;
     if (j->first < limit) {
@@ -574,9 +610,9 @@ static uint64_t place_by_engine(struct judge *j, uint64_t sector, bool second)
     if (!open_image(j, &q, &(struct qed_error){{0}})) {
         if (second) {
             if (j->beside != JUDGE_NO_SECTOR && j->first / j->cluster_sectors != j->beside / j->cluster_sectors)
-                write_beside(j, q);
+                judge_write_beside(j, q);
             write_again(j, q, judge_over_sector(j, j->first), bytes);
-            q = next_life(j, q);
+            q = judge_next_life(j, q);
         }
         place = image_sector_of(q, sector);
         if (q)
@@ -688,9 +724,11 @@ void judge_state(struct judge *j, struct crash_disk *disk, uint32_t when, violat
         return;
     }
     uint64_t executions = j->counts.executions;
-    run_set(j, script_structure);
+    if (j->focus == JUDGE_NO_SECTOR)
+        run_set(j, script_structure);
     for (uint64_t n = 0; select_cluster(j, n); n++)
-        run_set(j, script_cluster);
+        if (j->focus == JUDGE_NO_SECTOR || j->focus == j->first)
+            run_set(j, script_cluster);
     j->counts.executions = executions + 1; /* a state is one execution, however often its disk was opened */
 }
 
@@ -725,10 +763,9 @@ static bool script_quiet(void *opaque, struct crash_disk *disk)
 /* A cell that touches few clusters is over before this is worth it. */
 static bool is_quiet(struct judge *j, struct explorer *x, uint64_t first, uint64_t count, bool *stopped)
 {
-    enum { MANY = 64 };
     bool given_up;
     *stopped = false;
-    if (j->life || j->touched_clusters < MANY)
+    if (j->life || j->touched_clusters < j->many)
         return false;
     j->first = first;
     j->count = count;
@@ -739,7 +776,7 @@ static bool is_quiet(struct judge *j, struct explorer *x, uint64_t first, uint64
 }
 
 /* One cluster at the most. */
-static void judge_contents(struct judge *j, struct explorer *x, uint64_t first, uint64_t count, bool *stopped)
+void judge_contents(struct judge *j, struct explorer *x, uint64_t first, uint64_t count, bool *stopped)
 {
     if (is_quiet(j, x, first, count, stopped))
         return;
@@ -759,12 +796,8 @@ bool judge_space(struct judge *j, struct explorer *x, struct crash_disk *disk, v
     explorer_load(x, disk, (uint64_t)j->cluster_sectors * SECTOR);
     j->chooser = explorer_chooser(x);
     explorer_run(x, (struct explore_mode){.tables_apart = true}, script_structure, j, &stopped);
-    for (size_t i = 0; i < j->range_count && !stopped; i++)
-        for (uint64_t k = 0; k < j->ranges[i].count && !stopped; k += j->cluster_sectors) {
-            uint64_t left = j->ranges[i].count - k;
-            judge_contents(j, x, j->ranges[i].first_sector + k, left < j->cluster_sectors ? left : j->cluster_sectors,
-                           &stopped);
-        }
+    if (!stopped)
+        sweep_contents(j, x, &stopped);
     return !stopped;
 }
 

@@ -64,6 +64,9 @@ void judge_destroy(struct judge *j);
 void judge_explain(struct judge *j, bool on);
 /* Whether the guest gets a second life (default: yes). */
 void judge_second_life(struct judge *j, bool on);
+/* From so many touched clusters on, those that nothing pending reaches are judged in one run (sweep.c); 0: all are, always,
+ * which is for tests. What is found is the same. */
+void judge_sweeps_from(struct judge *j, uint64_t clusters);
 /* How often the power may fail again while recovery is writing (default: 1). Each time is a few answers, the *picks*: 0 it
  * does not, or 1, in which epoch of what recovery wrote, and for each piece of that epoch how many of its changes survive.
  */
@@ -80,6 +83,8 @@ void judge_ahead_done(struct judge *j);
 const char *judge_qemu_error(const struct judge *j);
 /* One or two sentences: what QEMU makes of the state the disk is set to. */
 void judge_qemu_tell(struct judge *j, struct crash_disk *disk, char *buf, size_t size);
+/* From now on judge_state() runs only what can report on the cluster of this sector; JUDGE_NO_SECTOR: back to all. */
+void judge_focus(struct judge *j, uint64_t sector);
 /* From now on these answers are given, and no others tried; NULL: back to trying all. */
 void judge_force(struct judge *j, const uint32_t *picks, unsigned count);
 /* Judges the state the disk is set to, by the promise at crash point `when`; leaves the disk rewound. */

@@ -1,4 +1,4 @@
-/* judge_internal.h: what the judge is made of; for judge.c and lives.c alone. */
+/* judge_internal.h: what the judge is made of; for judge.c, sweep.c and lives.c alone. */
 #ifndef HARNESS_JUDGE_INTERNAL_H
 #define HARNESS_JUDGE_INTERNAL_H
 
@@ -6,6 +6,7 @@
 
 #define SECTOR                 BLK_SECTOR_BYTES
 #define JUDGE_MAX_ALTERNATIVES 256u
+#define MANY_CLUSTERS          64u   /* fewer are judged one by one; see sweep.c */
 #define SECOND_LIFE_GENERATION 1000u /* no scenario has that many lives */
 
 struct judge {
@@ -53,7 +54,10 @@ struct judge {
     uint32_t assumed_when; /* at the first failure */
     bool rehearsal;        /* nothing is reported yet; */
     bool rehearsal_found;  /* something would have been */
-    uint64_t touched_clusters;
+    bool reported;         /* something was, since somebody cleared this */
+    uint64_t touched_clusters, many;
+    struct sweep *sweep;
+    uint64_t focus;      /* first sector of the only cluster of interest, or JUDGE_NO_SECTOR */
     uint32_t quiet_runs; /* left to script_quiet */
     bool interrupted;    /* in it */
 
@@ -81,6 +85,24 @@ void judge_qemu_state(struct judge *j);
 /* Where QEMU has the guest sector in the file; JUDGE_NO_SECTOR also where nobody explains, for it is dear. */
 uint64_t judge_qemu_place(struct judge *j, uint64_t sector);
 void judge_qemu_destroy(struct judge_qemu *q);
+
+int judge_recover(struct judge *j, struct qed **q, struct qed_error *err);
+/* Reads the cluster the script is about and judges it; j->right says of which sectors nothing is wrong. True if any is. */
+bool judge_first_life(struct judge *j, struct qed *q);
+/* The second life's writes: into the middle of the cluster nobody has touched (was it?), and over one sector of the
+ * cluster the script is about (which one, or JUDGE_NO_SECTOR). */
+bool judge_write_beside(struct judge *j, struct qed *q);
+uint64_t judge_write_over(struct judge *j, struct qed *q, uint8_t bytes[SECTOR]);
+/* Closes and opens again; NULL if that was reported as impossible. */
+struct qed *judge_next_life(struct judge *j, struct qed *q);
+void judge_second_life_of(struct judge *j, struct qed *q, uint64_t over, const uint8_t *over_bytes, bool beside);
+/* All states of one cluster, at the most. */
+void judge_contents(struct judge *j, struct explorer *x, uint64_t first, uint64_t count, bool *stopped);
+
+/* sweep.c: the contents of all clusters, in all states of the space that is loaded. */
+void sweep_create(struct judge *j);
+void sweep_destroy(struct judge *j);
+void sweep_contents(struct judge *j, struct explorer *x, bool *stopped);
 
 /* lives.c: does the scenario say what the guest does after a crash? */
 bool lives_wanted(const struct recording *recording);

@@ -64,7 +64,10 @@ bool minimal_shows(const struct minimal *m, const struct crash_state *st, const 
     crash_state_apply(m->space, st, m->disk);
     if (!target->nested)
         judge_force(m->judge, none, 0);
+    judge_focus(m->judge,
+                target->cluster == MINIMAL_NO_CLUSTER ? JUDGE_NO_SECTOR : target->cluster * s.cluster_sectors);
     judge_state(m->judge, m->disk, crash_state_when(m->space, st), look_at, &s);
+    judge_focus(m->judge, JUDGE_NO_SECTOR);
     judge_force(m->judge, NULL, 0);
     return shown->shown;
 }

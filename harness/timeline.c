@@ -7,6 +7,8 @@
 
 #include "simdisk/xalloc.h"
 
+#define SETTLED_EVENTS 1000u /* kept of what was over before the first write that matters */
+
 static enum store_lane lane_of(const struct hist_op *op)
 {
     if (op->kind == HIST_FLUSH)
@@ -219,13 +221,36 @@ static int by_beginning(const void *a, const void *b)
     return x->lane < y->lane ? -1 : x->lane > y->lane;
 }
 
+/* The first position that is told of, where the first write that matters was submitted at `first`. */
+static uint32_t told_from(uint32_t first)
+{
+    return first > SETTLED_EVENTS ? first - SETTLED_EVENTS : 0;
+}
+
+static bool is_told(uint32_t begin, uint32_t end, uint32_t from, uint32_t when)
+{
+    return begin < when && (end == HIST_NEVER || end >= from);
+}
+
+static uint32_t earliest(const struct crash_space *s, uint32_t when)
+{
+    uint32_t first = when;
+    for (size_t i = 0; i < s->version_count; i++)
+        if (s->versions[i].op != HIST_NEVER && s->history->ops[s->versions[i].op].submitted < first)
+            first = s->history->ops[s->versions[i].op].submitted;
+    for (uint32_t i = 0; i < s->prefix_ops; i++)
+        if (s->history->ops[s->prefix[i]].submitted < first)
+            first = s->history->ops[s->prefix[i]].submitted;
+    return first;
+}
+
 /* Room for all, and the guest's part: what began before `when`, and whether it ended before `seen`. */
-static void begin(struct timeline *out, const struct recording *r, uint32_t when, uint32_t seen)
+static void begin(struct timeline *out, const struct recording *r, uint32_t from, uint32_t when, uint32_t seen)
 {
     out->events = xcalloc(r->history->op_count + r->guest_op_count, sizeof(*out->events));
     out->count = 0;
     for (size_t i = 0; i < r->guest_op_count; i++)
-        if (r->guest_ops[i].begin < when)
+        if (is_told(r->guest_ops[i].begin, r->guest_ops[i].end, from, when))
             tell_request(seen, r->scenario, &r->guest_ops[i], &out->events[out->count++]);
 }
 
@@ -239,9 +264,10 @@ void timeline_make(const struct finding *f, const struct crash_space *space, con
                    struct timeline *out)
 {
     const struct history *h = space->history;
-    begin(out, recording, f->when, f->when);
+    uint32_t from = told_from(earliest(space, f->when));
+    begin(out, recording, from, f->when, f->when);
     for (uint32_t op = 0; op < h->op_count; op++)
-        if (h->ops[op].submitted < f->when)
+        if (is_told(h->ops[op].submitted, h->ops[op].done, from, f->when))
             tell_op(f, space, op, &out->events[out->count++]);
     sort(out);
 }
@@ -250,9 +276,10 @@ void timeline_make_live(const struct run_live_finding *f, const struct recording
                         const struct sim_disk_model *model, struct timeline *out)
 {
     const struct history *h = recording->history;
-    begin(out, recording, f->when, f->when + 1); /* the request that saw it is over */
+    uint32_t from = told_from(f->when);
+    begin(out, recording, from, f->when, f->when + 1); /* the request that saw it is over */
     for (uint32_t op = 0; op < h->op_count; op++)
-        if (h->ops[op].submitted < f->when)
+        if (is_told(h->ops[op].submitted, h->ops[op].done, from, f->when))
             tell_live_op(h, model, op, f->when, &out->events[out->count++]);
     sort(out);
 }

@@ -11,7 +11,8 @@
 
 #include "harness/finding.h"
 
-/* All that began before f->when; by beginning. Nothing changed on disk by the crash: f->state may be of any minimality. */
+/* All that began before f->when; by beginning. Of a long run, what was over a thousand events before the first pending
+ * write is left out. Nothing changed on disk by the crash: f->state may be of any minimality. */
 void timeline_make(const struct finding *f, const struct crash_space *space, const struct recording *recording,
                    struct timeline *out);
 /* For what a guest saw without any crash: all that began by then. Nothing was lost; a write is durable, done or in flight. */

@@ -1,7 +1,8 @@
 /* test_explore_differential.c: is the clever explorer equal to the simple one?
  *
  * Small random scenarios x designs x disk models x schedules. In every crash space the complete explorer and plain
- * enumeration must report the same set of (class, guest sector); and enumeration by epoch the same as enumeration point
+ * enumeration must report the same set of (class, guest sector), and so must the explorer that judges many clusters at once
+ * (harness/sweep.c); and enumeration by epoch the same as enumeration point
  * by point. A case that ever differed stays below as a regression.
  *
  *     test_explore_differential [CASES [FIRST_SEED]]       (or QEDCRASH_DIFFERENTIAL_CASES=N)
@@ -246,30 +247,35 @@ static bool small_enough(const struct setting *s, const struct crash_space *spac
 /* Every space of the run by both ways. Returns the number of spaces compared. */
 static unsigned compare_spaces(const struct setting *s, bool *equal)
 {
-    struct found_set clever = {0}, simple = {0};
-    struct judge *j = judge_create(&s->recording, &s->design);
+    struct found_set clever = {0}, swept = {0}, simple = {0};
+    struct judge *j = judge_create(&s->recording, &s->design), *sweeper = judge_create(&s->recording, &s->design);
     struct crash_disk *disk = crash_disk_create();
     struct crash_walk *walk = crash_walk_create(s->recording.history, s->model, false);
     struct crash_space *space;
     unsigned compared = 0;
+    judge_sweeps_from(sweeper, 0);
     while ((space = crash_walk_next(walk))) {
         if (small_enough(s, space)) {
-            clever.epoch = simple.epoch = space->first_point;
+            clever.epoch = swept.epoch = simple.epoch = space->first_point;
             by_explorer(j, disk, space, &clever);
+            by_explorer(sweeper, disk, space, &swept);
             by_enumeration(j, disk, space, &simple);
             compared++;
         }
         crash_space_free(space);
     }
-    *equal = same_set(&clever, &simple);
+    *equal = same_set(&clever, &simple) && same_set(&swept, &simple);
     if (!*equal) {
         print_set("complete ", &clever);
+        print_set("swept    ", &swept);
         print_set("enumerate", &simple);
     }
     crash_walk_destroy(walk);
     crash_disk_destroy(disk);
     judge_destroy(j);
+    judge_destroy(sweeper);
     free(clever.items);
+    free(swept.items);
     free(simple.items);
     return compared;
 }
