@@ -376,7 +376,7 @@ int replay_load(const char *dir, struct scenario **out, struct scn_error *err)
         xalloc_check(NULL);
     s->image_bytes = r->image_bytes;
     s->cluster_bytes = (uint32_t)r->cluster_bytes;
-    s->table_clusters = r->header.table_size;
+    s->table_clusters = r->header.table_size ? r->header.table_size : 1; /* of another format there is none: any */
     s->backing = r->backing ? SCN_BACKING_TAGGED : SCN_BACKING_NONE;
     s->backing_bytes = r->backing_bytes;
     make_statements(s);
