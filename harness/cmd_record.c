@@ -40,11 +40,20 @@ static const char record_doc[] =
     "--format makes and opens an image of another format than QED (qcow2, vmdk, vdi ..), which replay --judge qemu "
     "judges. Needs qemu-io and qemu-img with the drivers qed and blklogwrites (Debian: qemu-utils). Statements run one "
     "at a "
-    "time, "
-    "with a writeback cache: no aio, wait, cancel, inject, kill, reopen, sleep, rebase or crash. DIR must not exist, "
+    "time, except for aio, "
+    "with a writeback cache: no cancel, inject, kill, reopen, sleep, rebase or crash. DIR must not exist, "
     "or be "
     "empty. Exit status: 0 recorded; 2 usage, or a statement that QEMU cannot be asked for here; 3 no QEMU, or it "
     "failed.";
+
+/* An aio request that QEMU was asked for; it is over when all are. */
+struct under_way {
+    const struct scn_stmt *stmt;
+    uint8_t byte;
+    uint64_t start;
+    bool over;
+    uint64_t end;
+};
 
 struct record {
     const char *dir;
@@ -55,7 +64,9 @@ struct record {
     pid_t child;
     FILE *to, *from;
     char answer[ANSWER_MAX];
-    uint64_t entries; /* of the log so far */
+    uint64_t entries, log_at; /* of the log so far; where the next one will be */
+    struct under_way *under_way;
+    size_t under_way_count, under_way_cap;
     unsigned writes;
 };
 
@@ -92,7 +103,9 @@ static bool is_format(const char *name)
 
 static bool can_record(const struct scn_stmt *s)
 {
-    if (s->aio || s->program[0] || (s->op == SCN_OPEN && s->mode != SCN_MODE_RW))
+    if (s->aio && s->op != SCN_WRITE && s->op != SCN_ZERO && s->op != SCN_READ && s->op != SCN_FLUSH)
+        return false;
+    if (s->program[0] || (s->op == SCN_OPEN && s->mode != SCN_MODE_RW))
         return false;
     switch (s->op) {
     case SCN_WRITE:
@@ -103,8 +116,8 @@ static bool can_record(const struct scn_stmt *s)
     case SCN_TRUNCATE:
     case SCN_CLOSE:
     case SCN_OPEN:
-        return true;
     case SCN_WAIT:
+        return true;
     case SCN_SLEEP:
     case SCN_CANCEL:
     case SCN_INJECT:
@@ -130,7 +143,7 @@ static int check_scenario(const struct record *r)
         if (!can_record(&s->stmts[i]))
             return complain(EXIT_USAGE,
                             "%s:%u: '%s' cannot be recorded: only write, read, zero, discard, flush, truncate, "
-                            "close and open rw, one at a time",
+                            "close, open rw, and write, zero, read and flush as aio, with wait",
                             s->path ? s->path : s->name, s->stmts[i].line, s->stmts[i].text);
     return 0;
 }
@@ -282,35 +295,24 @@ static int ask(struct record *r, const char *command)
 
 /* --- the log ------------------------------------------------------------------------------------------------------- */
 
-static int count_entry(void *opaque, const struct dm_log_entry *entry)
-{
-    *(uint64_t *)opaque = entry->number + 1;
-    return 0;
-}
-
-/* How many entries the log has by now. A new log has no first sector before its first entry. */
+/* Counts the entries that the log has got since. A new log has no first sector before its first flush; the entries are
+ * behind it all the same. */
 static int count_entries(struct record *r)
 {
     char path[PATH_MAX];
-    struct dm_log_error err = {""};
-    struct stat st = {0};
+    uint8_t head[BLK_SECTOR_BYTES];
     path_of(r, REPLAY_LOG, path);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0 || fstat(fd, &st) || (uint64_t)st.st_size > LOG_MAX) {
-        if (fd >= 0)
-            close(fd);
-        return complain(EXIT_INTERNAL, "cannot read %s, or it is too large", path);
+    if (fd < 0)
+        return complain(EXIT_INTERNAL, "cannot read %s: %s", path, strerror(errno));
+    if (!r->log_at)
+        r->log_at = sizeof(head);
+    while (r->log_at <= LOG_MAX && pread(fd, head, sizeof(head), (off_t)r->log_at) == sizeof(head)) {
+        r->log_at += dm_log_entry_bytes(head);
+        r->entries++;
     }
-    uint8_t *bytes = xmalloc((size_t)st.st_size + 1);
-    ssize_t n = read(fd, bytes, (size_t)st.st_size);
     close(fd);
-    int ret = n == st.st_size ? 0 : -EIO;
-    if (n >= BLK_SECTOR_BYTES && !bytes[0])
-        dm_log_super(bytes, 0);
-    if (!ret && n)
-        ret = dm_log_read(bytes, (size_t)n, count_entry, &r->entries, &err);
-    free(bytes);
-    return ret ? complain(EXIT_INTERNAL, "%s: %s", path, err.text) : 0;
+    return r->log_at <= LOG_MAX ? 0 : complain(EXIT_INTERNAL, "%s grows too large", path);
 }
 
 /* QEMU notes the number of entries on a flush only; whoever trusts it should see them all. */
@@ -331,14 +333,17 @@ static int settle_log(struct record *r)
 static void command_of(const struct scn_stmt *s, uint8_t byte, char command[COMMAND_MAX])
 {
     const char *verb = s->op == SCN_ZERO ? "write -z" : s->op == SCN_DISCARD ? "discard" : "read";
+    const char *aio = s->aio ? "aio_" : "";
     if (s->op == SCN_FLUSH)
-        snprintf(command, COMMAND_MAX, "flush");
+        snprintf(command, COMMAND_MAX, "flush"); /* its aio_flush only waits */
+    else if (s->op == SCN_WAIT)
+        snprintf(command, COMMAND_MAX, "aio_flush");
     else if (s->op == SCN_TRUNCATE)
         snprintf(command, COMMAND_MAX, "truncate %" PRIu64, s->length);
     else if (s->op == SCN_WRITE)
-        snprintf(command, COMMAND_MAX, "write -P %u %" PRIu64 " %" PRIu64, byte, s->offset, s->length);
+        snprintf(command, COMMAND_MAX, "%swrite -P %u %" PRIu64 " %" PRIu64, aio, byte, s->offset, s->length);
     else
-        snprintf(command, COMMAND_MAX, "%s %" PRIu64 " %" PRIu64, verb, s->offset, s->length);
+        snprintf(command, COMMAND_MAX, "%s%s %" PRIu64 " %" PRIu64, aio, verb, s->offset, s->length);
 }
 
 static int play(struct record *r, const struct scn_stmt *s, uint8_t byte, bool logged)
@@ -357,7 +362,7 @@ static int play(struct record *r, const struct scn_stmt *s, uint8_t byte, bool l
     return ask(r, command);
 }
 
-static void write_line(struct record *r, const struct scn_stmt *s, uint8_t byte, uint64_t start)
+static void write_line(struct record *r, const struct scn_stmt *s, uint8_t byte, uint64_t start, uint64_t end)
 {
     static const char *const words[SCN_OP_COUNT] = {
         [SCN_WRITE] = "write", [SCN_ZERO] = "zero", [SCN_DISCARD] = "discard",  [SCN_FLUSH] = "flush",
@@ -369,7 +374,7 @@ static void write_line(struct record *r, const struct scn_stmt *s, uint8_t byte,
             place || s->op == SCN_TRUNCATE ? s->length : 0);
     if (s->op == SCN_WRITE)
         fprintf(r->guest, ",\"byte\":%u", byte);
-    fprintf(r->guest, ",\"log_start\":%" PRIu64 ",\"log_end\":%" PRIu64 "}\n", start, r->entries);
+    fprintf(r->guest, ",\"log_start\":%" PRIu64 ",\"log_end\":%" PRIu64 "}\n", start, end);
 }
 
 static uint8_t next_byte(struct record *r, unsigned from)
@@ -397,20 +402,50 @@ static int prepare(struct record *r, size_t count)
     return code;
 }
 
+/* The lines of all that was asked for since the last time nothing was under way, in the order of asking. */
+static void write_lines(struct record *r)
+{
+    for (size_t i = 0; i < r->under_way_count; i++) {
+        const struct under_way *u = &r->under_way[i];
+        write_line(r, u->stmt, u->byte, u->start, u->over ? u->end : r->entries);
+    }
+    r->under_way_count = 0;
+}
+
+static int record_one(struct record *r, const struct scn_stmt *s)
+{
+    uint64_t start = r->entries;
+    uint8_t byte = s->op == SCN_WRITE ? next_byte(r, 1) : 0;
+    bool waits = s->op == SCN_WAIT || s->op == SCN_CLOSE; /* for all: qemu-io knows no other */
+    bool over = !s->aio || s->op == SCN_FLUSH;
+    int code = play(r, s, byte, true);
+    code = code ? code : count_entries(r);
+    if (code)
+        return code;
+    r->under_way = xgrow(r->under_way, r->under_way_count, &r->under_way_cap, sizeof(*r->under_way));
+    if (s->op != SCN_WAIT)
+        r->under_way[r->under_way_count++] =
+            (struct under_way){.stmt = s, .byte = byte, .start = start, .over = over, .end = r->entries};
+    bool any = false;
+    for (size_t i = 0; i < r->under_way_count; i++)
+        any |= !r->under_way[i].over;
+    if (waits || !any)
+        write_lines(r);
+    return 0;
+}
+
 static int record_statements(struct record *r, size_t from)
 {
+    static const struct scn_stmt all = {.op = SCN_WAIT, .text = "wait all"};
     const struct scenario *s = r->scenario;
     bool opens = from < s->stmt_count && s->stmts[from].op == SCN_OPEN;
     int code = opens ? 0 : start_qemu(r, true);
-    for (size_t i = from; !code && i < s->stmt_count; i++) {
-        uint64_t start = r->entries;
-        uint8_t byte = s->stmts[i].op == SCN_WRITE ? next_byte(r, 1) : 0;
-        code = play(r, &s->stmts[i], byte, true);
-        code = code ? code : count_entries(r);
-        if (!code)
-            write_line(r, &s->stmts[i], byte, start);
-    }
+    for (size_t i = from; !code && i < s->stmt_count; i++)
+        code = record_one(r, &s->stmts[i]);
+    if (!code && r->under_way_count)
+        code = record_one(r, &all);
     stop_qemu(r, true);
+    free(r->under_way);
     return code;
 }
 
@@ -560,7 +595,12 @@ static int record(struct record *r)
     code = record_statements(r, prepared);
     int closed = close_file(r->guest, REPLAY_GUEST);
     code = code ? code : closed;
-    return code ? code : settle_log(r);
+    code = code ? code : settle_log(r);
+    FILE *meta = code ? NULL : create_file(r, REPLAY_META, &code);
+    if (!meta)
+        return code;
+    fputs("{\"log\":\"blklogwrites\"}\n", meta);
+    return close_file(meta, REPLAY_META);
 }
 
 int cmd_record(int argc, char **argv)

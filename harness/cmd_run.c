@@ -229,18 +229,35 @@ static void tell_doubts(const struct run *r)
         uint64_t unknown = replay_unknown_sectors(s->replay);
         if (replay_structure_only(s->replay))
             fprintf(stderr, "qedcrash replay: %s has no guest.jsonl: only structure is judged\n", s->path);
-        if (replay_overlaps(s->replay))
-            fprintf(
-                stderr,
-                "qedcrash replay: %s: %zu pairs of requests overlapped; the log has the order of completion, and is "
-                "judged by that: a flush may have covered less\n",
-                s->path, replay_overlaps(s->replay));
+        if (replay_uncovered(s->replay) && !replay_is_uncovered(s->replay))
+            fprintf(stderr,
+                    "qedcrash replay: %s: %zu writes completed while a flush was in flight; judged by both readings: "
+                    "%s (it covers them) and %s" REPLAY_UNCOVERED " (it does not)\n",
+                    s->path, replay_uncovered(s->replay), s->path, s->path);
         if (unknown && !replay_structure_only(s->replay))
             fprintf(stderr,
                     "qedcrash replay: %s: %" PRIu64 " sectors were written with bytes that no operation of guest.jsonl "
                     "has\n",
                     s->path, unknown);
     }
+}
+
+/* By both readings, where there are two and none is named. */
+static int plan_recording(struct run *r, const char *path, struct scn_error *err)
+{
+    size_t before = r->plan.scenario_count;
+    int ret = plan_add(&r->plan, path, &r->o, err);
+    if (ret || r->plan.scenario_count == before)
+        return ret;
+    const struct replay *replay = r->plan.scenarios[before].scenario->replay;
+    if (!replay_uncovered(replay) || replay_is_uncovered(replay))
+        return 0;
+    char *other = NULL;
+    if (asprintf(&other, "%s" REPLAY_UNCOVERED, path) < 0)
+        return -ENOMEM;
+    ret = plan_add(&r->plan, other, &r->o, err);
+    free(other);
+    return ret;
 }
 
 static int plan_recordings(struct run *r)
@@ -253,7 +270,7 @@ static int plan_recordings(struct run *r)
             return complain(r->verb, EXIT_USAGE, err.text);
         }
         char *path = library_id_name(r->o.arguments[i]); /* with a slash, so that it is no name of the library */
-        int ret = plan_add(&r->plan, path, &r->o, &err);
+        int ret = plan_recording(r, path, &err);
         free(path);
         if (ret)
             return complain(r->verb, EXIT_USAGE, err.text);

@@ -32,10 +32,26 @@ int replay_fail(struct scn_error *err, const char *fmt, ...)
     return -EINVAL;
 }
 
-bool replay_is_directory(const char *path)
+static bool is_directory(const char *path)
 {
     struct stat st;
     return !stat(path, &st) && S_ISDIR(st.st_mode);
+}
+
+/* The directory that a name says; true if the name says the other reading. */
+static bool is_uncovered(const char *name, char dir[PATH_MAX])
+{
+    size_t length = strlen(name), suffix = strlen(REPLAY_UNCOVERED);
+    bool other = length > suffix && !strcmp(name + length - suffix, REPLAY_UNCOVERED) && !is_directory(name);
+    snprintf(dir, PATH_MAX, "%.*s", (int)(other ? length - suffix : length), name);
+    return other;
+}
+
+bool replay_is_directory(const char *path)
+{
+    char dir[PATH_MAX];
+    is_uncovered(path, dir);
+    return is_directory(dir);
 }
 
 void replay_free(struct replay *r)
@@ -314,26 +330,60 @@ static int load_guest(struct loading *l, const char *dir, struct scn_error *err)
     return ret ? ret : translate_guest(l, err);
 }
 
-static size_t count_overlaps(const struct replay *r)
+/* Who made the log. */
+static int load_meta(struct replay *r, const char *dir, struct scn_error *err)
 {
-    size_t count = 0;
-    for (size_t i = 0; i < r->guest_count; i++)
-        for (size_t k = i + 1; k < r->guest_count && r->guest[k].log_start < r->guest[i].log_end; k++)
-            count += r->guest[k].log_end > r->guest[k].log_start || r->guest[k].log_start > r->guest[i].log_start;
-    return count;
+    struct file f;
+    char maker[32] = "";
+    int end = 0;
+    int ret = file_read(dir, REPLAY_META, true, &f, err);
+    if (ret)
+        return ret == -ENOENT ? 0 : ret;
+    f.bytes[f.size] = 0;
+    if (sscanf((const char *)f.bytes, " { \"log\" : \"%31[a-z-]\" } %n", maker, &end) != 1 || (size_t)end != f.size ||
+        (strcmp(maker, "dm-log-writes") != 0 && strcmp(maker, "blklogwrites") != 0))
+        ret = replay_fail(err,
+                          "%.200s: expected {\"log\":\"blklogwrites\"} or {\"log\":\"dm-log-writes\"}: who made "
+                          "the log",
+                          f.path);
+    r->by_kernel = !strcmp(maker, "dm-log-writes");
+    free(f.bytes);
+    return ret;
 }
 
-static int load(struct replay *r, const char *dir, struct scn_error *err)
+/* When each flush was submitted, at the earliest: a flush of the guest was asked for when the guest asked. What a write
+ * flushes for itself covers what that write did before, so it is taken for submitted when it is logged. */
+static void submit_flushes(struct replay *r)
+{
+    for (size_t i = 0; i < r->entry_count; i++) {
+        size_t since = i;
+        r->entries[i].submitted = i;
+        for (size_t k = 0; r->entries[i].kind == HIST_FLUSH && !r->by_kernel && k < r->guest_count; k++) {
+            const struct replay_guest *g = &r->guest[k];
+            if (g->op == SCN_FLUSH && g->log_start <= i && i < g->log_end && g->log_start < since)
+                since = g->log_start;
+        }
+        for (size_t k = since; k < i; k++)
+            r->uncovered += r->entries[k].kind == HIST_WRITE;
+        if (r->other_reading)
+            r->entries[i].submitted = since;
+    }
+}
+
+static int load(struct replay *r, const char *name, struct scn_error *err)
 {
     struct loading l = {.r = r};
-    int ret = load_base(r, dir, err);
+    char dir[PATH_MAX];
+    r->other_reading = is_uncovered(name, dir);
+    int ret = load_meta(r, dir, err);
+    ret = ret ? ret : load_base(r, dir, err);
     ret = ret ? ret : load_backing(r, dir, err);
     ret = ret ? ret : load_log(&l, dir, err);
     ret = ret ? ret : load_guest(&l, dir, err);
     free(l.ours);
     if (ret)
         return ret;
-    r->overlaps = count_overlaps(r);
+    submit_flushes(r);
     if (replay_is_qed(r))
         replay_identify(r);
     else
@@ -405,9 +455,14 @@ bool replay_is_qed(const struct replay *r)
     return !r->before;
 }
 
-size_t replay_overlaps(const struct replay *r)
+bool replay_is_uncovered(const struct replay *r)
 {
-    return r->overlaps;
+    return r->other_reading;
+}
+
+size_t replay_uncovered(const struct replay *r)
+{
+    return r->uncovered;
 }
 
 uint64_t replay_unknown_sectors(const struct replay *r)
@@ -466,8 +521,8 @@ struct playing {
     const struct scenario *s;
     const struct replay *r;
     struct recording *out;
-    uint32_t *handles;
-    size_t next; /* operation of the guest */
+    uint32_t *handles, *ops; /* of the guest's operations; of the entries */
+    size_t next;             /* operation of the guest */
 };
 
 static void begin_op(struct playing *p)
@@ -505,9 +560,8 @@ static void play_guest(struct playing *p, size_t at)
     }
 }
 
-static void play_entry(struct playing *p, const struct replay_entry *e)
+static uint32_t submit_entry(struct playing *p, const struct replay_entry *e)
 {
-    struct history *h = p->out->history;
     struct hist_op op = {.kind = e->kind,
                          .label = e->label,
                          .reached_disk = true,
@@ -520,18 +574,32 @@ static void play_entry(struct playing *p, const struct replay_entry *e)
     } else {
         p->out->flushes++;
     }
-    history_done(h, history_submit(h, &op), 0);
+    return history_submit(p->out->history, &op);
+}
+
+/* Flushes that were submitted here and are logged later. */
+static void submit_early(struct playing *p, size_t at)
+{
+    for (size_t i = at; i < p->r->entry_count; i++)
+        if (p->r->entries[i].submitted == at && i > at)
+            p->ops[i] = submit_entry(p, &p->r->entries[i]);
 }
 
 static void play(struct playing *p)
 {
-    p->handles = xcalloc(p->r->guest_count, sizeof(*p->handles));
-    for (size_t i = 0; i < p->r->entry_count; i++) {
+    const struct replay *r = p->r;
+    p->handles = xcalloc(r->guest_count, sizeof(*p->handles));
+    p->ops = xcalloc(r->entry_count, sizeof(*p->ops));
+    for (size_t i = 0; i < r->entry_count; i++) {
         play_guest(p, i);
-        play_entry(p, &p->r->entries[i]);
+        submit_early(p, i);
+        if (r->entries[i].submitted == i)
+            p->ops[i] = submit_entry(p, &r->entries[i]);
+        history_done(p->out->history, p->ops[i], 0);
     }
-    play_guest(p, p->r->entry_count);
+    play_guest(p, r->entry_count);
     free(p->handles);
+    free(p->ops);
 }
 
 /* A device has room for all that was written to the file, and some more for a second life. */

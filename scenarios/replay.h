@@ -14,7 +14,11 @@
  * of its place.
  *
  * A log knows only completions: a write is pending from there on, which for requests one at a time is the whole truth. Of
- * requests that overlapped, a flush may cover less than the log's order says.
+ * requests that overlapped, a flush may cover less than the log's order says: QEMU's blklogwrites enters write and flush
+ * when each completes, so a write that completed while a flush was in flight stands before it, covered or not. Such a
+ * recording has two readings, DIR (the flush covers it) and DIR+uncovered (it does not, the flush was submitted when the
+ * guest asked for it). The kernel's dm-log-writes enters such a write behind the flush: one reading. REPLAY_META says which
+ * of the two made the log; without it, blklogwrites did.
  *
  * Of another format than QED only bytes are known here (replay_other.c): history and promise are the same, but who
  * recovers and reads must be QEMU, and what it reads becomes tags then, by replay_tag_sector().
@@ -30,12 +34,15 @@
 #define REPLAY_BACKING "backing.raw"
 #define REPLAY_LOG     "writes.log"
 #define REPLAY_GUEST   "guest.jsonl"
-#define REPLAY_IMAGE   "image.json" /* of another format than QED; its image is base.FORMAT */
-#define REPLAY_BEFORE  "before.raw" /* and what the guest saw in it */
+#define REPLAY_META    "recording.json" /* {"log":"blklogwrites"} or {"log":"dm-log-writes"} */
+
+#define REPLAY_UNCOVERED "+uncovered" /* behind a directory's name: the other reading of it */
+#define REPLAY_IMAGE     "image.json" /* of another format than QED; its image is base.FORMAT */
+#define REPLAY_BEFORE    "before.raw" /* and what the guest saw in it */
 
 struct replay;
 
-/* A directory? (Nothing else of it is looked at.) */
+/* A directory, or a reading of one? (Nothing else of it is looked at.) */
 bool replay_is_directory(const char *path);
 /* 0, or -EINVAL (-EIO, -ENOMEM) with one sentence. *out is the caller's, for scenario_free(). */
 int replay_load(const char *dir, struct scenario **out, struct scn_error *err);
@@ -53,8 +60,10 @@ const char *replay_format(const struct replay *r);
 bool replay_is_qed(const struct replay *r);
 /* A guest sector as QEMU read it, its bytes made tags where they are not (of QED all are, see above). */
 void replay_tag_sector(const struct replay *r, uint64_t sector, uint8_t bytes[BLK_SECTOR_BYTES]);
-/* Pairs of the guest's requests that overlapped in time. */
-size_t replay_overlaps(const struct replay *r);
+/* Writes that completed while a flush was in flight and stand before it in the log: if there are any, the readings
+ * differ. */
+size_t replay_uncovered(const struct replay *r);
+bool replay_is_uncovered(const struct replay *r); /* is it the other reading? */
 /* Sectors written to data clusters whose bytes are nobody's. */
 uint64_t replay_unknown_sectors(const struct replay *r);
 size_t replay_entries(const struct replay *r);

@@ -11,6 +11,7 @@ struct replay_entry {
     enum blk_event label;
     uint64_t offset_bytes, length_bytes;
     uint8_t *data;
+    size_t submitted; /* flushes: before which entry */
 };
 
 /* One line of guest.jsonl. */
@@ -42,7 +43,9 @@ struct replay {
     /* What the guest sees before event 0, other than the backing file's tags. */
     struct replay_range *held, *zeroed;
     size_t held_count, held_cap, zeroed_count, zeroed_cap;
-    size_t overlaps;
+    bool other_reading;
+    bool by_kernel;   /* the log was made by dm-log-writes, which puts behind a flush what the flush does not cover */
+    size_t uncovered; /* writes that completed while a flush was in flight and stand before it */
     uint64_t unknown_sectors;
 };
 

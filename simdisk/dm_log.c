@@ -103,6 +103,13 @@ static uint64_t get_le(const uint8_t *from, unsigned bytes)
     return value;
 }
 
+uint64_t dm_log_entry_bytes(const uint8_t head[BLK_SECTOR_BYTES])
+{
+    bool bare = get_le(head + 16, 8) & (DM_LOG_DISCARD | DM_LOG_MARK);
+    uint64_t sectors = bare ? 0 : get_le(head + 8, 8);
+    return sectors > LONGEST / SECTOR ? LONGEST : (1 + sectors) * SECTOR;
+}
+
 static int bad(const struct reader *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 static int bad(const struct reader *r, const char *fmt, ...)
 {
