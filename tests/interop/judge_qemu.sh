@@ -67,7 +67,7 @@ refused 3 "directory for crashed images" env TMPDIR=/nonexistent "$QEDCRASH" rep
 refused 2 "--judge qemu says that QEMU does" "$QEDCRASH" replay cow-partial --judge qemu --design v2
 refused 2 "whole states" "$QEDCRASH" replay cow-partial --judge qemu --explore complete
 refused 2 "did you mean 'qemu'" "$QEDCRASH" replay cow-partial --judge qeum
-refused 2 "recordings alone" "$QEDCRASH" repro 'cow-partial:qemu:ssd:@10'
+refused 2 "recordings alone" "$QEDCRASH" repro './cow-partial.scn:qemu:ssd:@10'
 
 set -m # else a background job ignores Ctrl-C
 "$QEDCRASH" replay cow-partial --judge qemu --disk all >out 2>err &
