@@ -18,6 +18,7 @@ n=0
 for design in v2 careful upstream,data_flush=never trim,lock=none,clear_on=close+timer; do
     seed fuzz_scenario design-$((n += 1)) "d$design"
 done
+seed fuzz_scenario inject-after 'simage size=1M cluster=4K table=2\ninject flush ENOSPC always after=3\nwrite 0 4K\n'
 seed fuzz_scenario file 'fsummary x\nbase upstream\ndata_flush never\nclear_on close+quiet\n'
 seed fuzz_scenario id-1 'icow-partial:v2:ssd:@14+L2+C#2.6'
 seed fuzz_scenario id-2 'ix.scn:v2,l1_flush=off:ssd:x0102:seed=3:@14+L2/1.0.1.0'
