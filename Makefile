@@ -179,6 +179,15 @@ fuzz-plain: $(FUZZ_REPLAY)
 	@$(MAKE) --no-print-directory fuzz-lib BUILD=$(BUILD)/fuzz/plain/obj OUT=$(BUILD)/fuzz/plain CC=clang \
 	    CFLAGS="-O2 -g $(FUZZ_COVERAGE)"
 
+bench-fuzz: ## each known-bad design from an empty corpus: libFuzzer, AFL++, the generator (SEEDS=10, CAP=60; goes on where it was)
+	@$(MAKE) --no-print-directory fuzz-bins fuzz-plain FUZZ_TARGETS=fuzz_crash
+	@$(MAKE) --no-print-directory $(BUILD)/fuzz/hunt
+	@BUILD=$(BUILD) tests/fuzz/bench.sh
+
+$(BUILD)/fuzz/hunt: $(BUILD)/tests/fuzz/hunt_main.o $(BUILD)/libqedcrash.a
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
+
 fuzz-replay: $(FUZZ_REPLAY)
 
 man: all ## the manual pages of section 1, by help2man, in $(BUILD)/man

@@ -46,7 +46,9 @@ size_t afl_custom_fuzz(void *opaque, uint8_t *buf, size_t size, uint8_t **out, u
     if (other && other_size && mutate_below(&g->rng, 4) == 0)
         return fuzz_crossover(buf, size, other, other_size, g->out, max, seed);
     memcpy(g->out, buf, size);
-    return fuzz_mutate(g->out, size, max, seed);
+    for (uint32_t n = 1 + mutate_below(&g->rng, 5); n > 0; n--) /* as many as libFuzzer makes, by default, in a row */
+        size = fuzz_mutate(g->out, size, max, seed++);
+    return size;
 }
 
 void afl_custom_deinit(void *opaque)

@@ -15,7 +15,6 @@ set -u
 
 here=$(dirname "$0")
 build=${BUILD:-build}
-qedcrash=$build/qedcrash
 out=$build/fuzz/bench.tsv
 seeds=${SEEDS:-10}
 cap=${CAP:-60}
@@ -98,7 +97,7 @@ run_afl()
 # Any class will do, as for the fuzzers.
 run_gen()
 {
-    run_capped "$qedcrash" gen --judge --design "$1" --until-found -q
+    run_capped "$build/fuzz/hunt" "$1"
     found=$(grep -c 'repro: ' "$work/log")
     execs=$(grep -o '[0-9]* executions' "$work/log" | tail -n 1 | grep -o '[0-9]*')
 }

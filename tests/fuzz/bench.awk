@@ -1,0 +1,51 @@
+# The table of tests/fuzz/bench.sh: median (least to most) CPU seconds, and the median of the executions. What was not found
+# within the cap counts as the cap, and is written ">60".
+function value(i)
+{
+    return seconds[i] < cap && hit[i] ? seconds[i] : cap + 1
+}
+
+function summary(design, tool,    i, k, n, list, execs, t, m)
+{
+    n = 0
+    for (i = 1; i <= rows; i++)
+        if (name[i] == design && by[i] == tool) {
+            list[++n] = value(i)
+            execs[n] = count[i]
+        }
+    if (!n)
+        return "-"
+    for (i = 2; i <= n; i++)
+        for (k = i; k > 1 && list[k] < list[k - 1]; k--) {
+            t = list[k]; list[k] = list[k - 1]; list[k - 1] = t
+        }
+    for (i = 2; i <= n; i++)
+        for (k = i; k > 1 && execs[k] < execs[k - 1]; k--) {
+            t = execs[k]; execs[k] = execs[k - 1]; execs[k - 1] = t
+        }
+    m = int((n + 1) / 2)
+    return shown(list[m]) " (" shown(list[1]) ".." shown(list[n]) "), " execs[m]
+}
+
+function shown(s)
+{
+    return s > cap ? ">" cap : sprintf("%.1f", s)
+}
+
+BEGIN { FS = "\t" }
+
+{
+    rows++
+    name[rows] = $1; by[rows] = $2; hit[rows] = $4; seconds[rows] = $5; count[rows] = $6 + 0
+    if (!($1 in seen)) {
+        seen[$1] = 1
+        order[++designs] = $1
+    }
+}
+
+END {
+    print "| design | libFuzzer, CPU s, executions | AFL++ | generator |"
+    print "|---|---|---|---|"
+    for (d = 1; d <= designs; d++)
+        print "| `" order[d] "` | " summary(order[d], "lib") " | " summary(order[d], "afl") " | " summary(order[d], "gen") " |"
+}
