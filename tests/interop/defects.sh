@@ -20,4 +20,12 @@ for script in docs/qemu/*.sh; do
     number=$(sed -n 's/.*(docs\/qemu.md, \([0-9]*\)).*/\1/p' "$script" | head -1)
     grep -q "^## ${number:-none}\. " docs/qemu.md || { echo "$script: defect '$number' is not on docs/qemu.md"; failed=1; }
 done
+# What a maintainer wants to know of each.
+for number in $(sed -n 's/^## \([0-9]*\)\. .*/\1/p' docs/qemu.md); do
+    text=$(sed -n "/^## $number\. /,/^## /p" docs/qemu.md)
+    for part in 'Operations' 'What QEMU writes' 'What survives' 'What QEMU then does' 'The missing order' 'The cheapest fix'; do
+        grep -qF "*$part.*" <<<"$text" || { echo "docs/qemu.md, defect $number: nothing says '$part'"; failed=1; }
+    done
+    grep -q '](qemu/.*\.sh)' <<<"$text" || { echo "docs/qemu.md, defect $number: no script"; failed=1; }
+done
 exit "$failed"
