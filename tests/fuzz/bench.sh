@@ -33,9 +33,20 @@ export AFL_CUSTOM_MUTATOR_LIBRARY=$PWD/$build/fuzz/afl/fuzz_crash.mutator.so
 
 work=$build/fuzz/bench
 child=
+# AFL++ ends its target itself, which is in a session of its own: it gets the time for that.
+end_child()
+{
+    kill -TERM -- "-$child" 2>/dev/null
+    for _ in {1..50}; do
+        kill -0 "$child" 2>/dev/null || return
+        sleep 0.1
+    done
+    kill -KILL -- "-$child" 2>/dev/null
+}
+
 stop()
 {
-    [ -z "$child" ] || kill -KILL -- "-$child" 2>/dev/null
+    [ -z "$child" ] || end_child
     exit 130
 }
 trap stop INT TERM
@@ -58,9 +69,7 @@ run_capped()
     while kill -0 "$child" 2>/dev/null; do
         sleep 0.2
         if [ "$(cpu_of "$child")" -ge "$cap" ]; then
-            kill -TERM -- "-$child" 2>/dev/null
-            sleep 0.5
-            kill -KILL -- "-$child" 2>/dev/null
+            end_child
         fi
     done
     wait "$child" 2>/dev/null

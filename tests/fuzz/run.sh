@@ -88,7 +88,15 @@ stop_all()
 {
     trap - INT TERM
     for job in "${running[@]}"; do kill -TERM -- "-${group[$job]}" 2>/dev/null; done
-    sleep 0.3
+    # AFL++ ends its target itself, which is in a session of its own: it needs the time for that.
+    for _ in {1..50}; do
+        local alive=no
+        for job in "${running[@]}"; do
+            if kill -0 "${group[$job]}" 2>/dev/null; then alive=yes; fi
+        done
+        [ "$alive" = yes ] || break
+        sleep 0.1
+    done
     for job in "${running[@]}"; do kill -KILL -- "-${group[$job]}" 2>/dev/null; done
     wait 2>/dev/null
     echo >&2
