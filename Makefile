@@ -39,7 +39,7 @@ FUZZ_SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omi
 # Comparisons are not traced: each entry of a table would be a call, and the mutators know the formats.
 FUZZ_COVERAGE := -fsanitize=fuzzer-no-link -fno-sanitize-coverage=trace-cmp
 SCRIPTS := $(sort $(filter-out %/lib.sh,$(wildcard tests/lint/*.sh tests/cli/*.sh tests/interop/*.sh)))
-STYLED = $(sort $(wildcard $(addsuffix /*.[ch],$(ROOMS) tests/unit tests/fuzz tests/bench tests/canaries)))
+STYLED = $(sort $(wildcard $(addsuffix /*.[ch],$(ROOMS) tests/unit tests/fuzz tests/bench tests/guest tests/canaries)))
 
 WERROR ?= -Werror
 STD_CFLAGS := -std=gnu11 -Wall -Wextra $(WERROR) -Wshadow -D_GNU_SOURCE -I.
@@ -56,7 +56,7 @@ DEPS_BENCH := qemu-utils gnuplot-nox
 DEPS_FUZZ := clang libclang-rt-dev afl++
 DEPS_SLURM := slurmctld slurmd slurm-client sqlite3
 
-.PHONY: search flushes help all tests deps deps-build deps-lint matrix matrix-qemu agree-qemu test run-tests lint lint-includes lint-format lint-tidy \
+.PHONY: guest-recording search flushes help all tests deps deps-build deps-lint matrix matrix-qemu agree-qemu test run-tests lint lint-includes lint-format lint-tidy \
         lint-cppcheck format coverage mutants asan test-compilers test-slurm test-kill bench bench-fuzz fuzz fuzz-bins fuzz-replay fuzz-lib fuzz-afl fuzz-plain install man clean test-page FORCE
 
 help: ## this list
@@ -82,6 +82,9 @@ matrix: ## the crash matrix: every scenario x design x disk model
 	$(BUILD)/qedcrash matrix
 
 # Exit status 4: there is no QEMU, which has been said.
+guest-recording: all $(BUILD)/guest_states ## a Linux guest with ext4 on a QED disk, under software emulation, judged at every crash point
+	@BUILD=$(BUILD) QEDCRASH=$(CURDIR)/$(BUILD)/qedcrash tests/guest/guest.sh || { r=$$?; [ $$r -eq 77 ] || exit $$r; }
+
 matrix-qemu: all ## the scenario library on the installed QEMU, beside our design upstream
 	$(BUILD)/qedcrash matrix --engine qemu scenarios tests/qemu/cover || [ $$? -eq 4 ]
 
@@ -238,6 +241,9 @@ $(BUILD)/qedcrash: $(MAIN:%.c=$(BUILD)/%.o) $(BUILD)/libqedcrash.a
 
 $(UNIT_BINS): $(BUILD)/tests/%: $(BUILD)/tests/unit/%.o $(BUILD)/tests/libhelpers.a $(BUILD)/libqedcrash.a
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka $(LIBS)
+
+$(BUILD)/guest_states: $(BUILD)/tests/guest/guest_states.o $(BUILD)/libqedcrash.a
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
 
 $(BENCH_BINS): $(BUILD)/bench/%: $(BUILD)/tests/bench/%.o $(BENCH_HELPERS:%.c=$(BUILD)/%.o) $(BUILD)/libqedcrash.a
 	@mkdir -p $(@D)

@@ -322,8 +322,10 @@ void replay_identify(struct replay *r)
     for (size_t i = 0; i < r->entry_count; i++)
         if (r->entries[i].kind == HIST_WRITE)
             identify_entry(&m, i);
-    identify_base(&m);
-    identify_backing(r);
+    if (r->has_guest) { /* else contents are not judged, and stay what they are */
+        identify_base(&m);
+        identify_backing(r);
+    }
     free(m.tables.items);
     free(m.clusters.items);
 }
