@@ -139,8 +139,9 @@ static void print_point(FILE *out, const struct search_point *p, const struct jo
 static void print_result(FILE *out, const struct job *j, const struct sim_disk_model *disk,
                          const struct search_result *r)
 {
-    fprintf(out, "%s: %.0f of %.0f designs pass what recovery shows; the frontier passes all %zu tests%s\n", disk->name,
-            r->safe, r->designs, r->tests, r->complete ? ", complete" : ", NOT complete");
+    fprintf(out, "%s: %.0f of %.0f designs pass what recovery shows; the frontier passes all %zu tests, %s%s\n",
+            disk->name, r->safe, r->designs, r->tests,
+            r->complete ? "complete" : "NOT complete: ", r->complete ? "" : j->bound.workloads[r->incomplete].name);
     for (size_t i = 0; i < r->point_count; i++)
         print_point(out, &r->points[i], j);
 }
@@ -189,8 +190,13 @@ static void json_point(FILE *out, const struct job *j, const struct search_point
 static void json_result(FILE *out, const struct job *j, const struct sim_disk_model *disk,
                         const struct search_result *r)
 {
-    fprintf(out, "{\"disk\":\"%s\",\"designs\":%.0f,\"safe\":%.0f,\"workloads\":%zu,\"complete\":%s,\"frontier\":[",
+    fprintf(out, "{\"disk\":\"%s\",\"designs\":%.0f,\"safe\":%.0f,\"workloads\":%zu,\"complete\":%s,\"incomplete\":",
             disk->name, r->designs, r->safe, r->tests, r->complete ? "true" : "false");
+    if (r->complete)
+        fputs("null", out);
+    else
+        json_string(out, j->bound.workloads[r->incomplete].name);
+    fputs(",\"frontier\":[", out);
     for (size_t i = 0; i < r->point_count; i++) {
         fputs(i ? ",\n" : "\n", out);
         json_point(out, j, &r->points[i]);

@@ -131,6 +131,14 @@ static int explore_all(struct search *x, struct digest space, const struct qed_d
 
 /* --- a test -------------------------------------------------------------------------------------------------------- */
 
+static void note_incomplete(const struct search *x)
+{
+    struct search_result *r = x->result;
+    if (r->complete)
+        r->incomplete = (size_t)(x->workload - x->o->bound->workloads);
+    r->complete = false;
+}
+
 struct collected {
     const struct search *x;
     struct box_list *safe, *unsafe; /* unsafe: may be NULL */
@@ -144,7 +152,8 @@ static void collect(void *opaque, const struct qed_design_box *part, uint32_t le
         box_list_add(c->unsafe, part);
     else
         box_list_add(c->safe, part);
-    c->x->result->complete &= !l->incomplete;
+    if (l->incomplete)
+        note_incomplete(c->x);
 }
 
 /* Those of b, all recorded alike, for which all of the spaces are fine. */
@@ -157,7 +166,8 @@ static int filter_recorded(struct search *x, const struct cell_spaces *spaces, c
         box_list_add(unsafe, b);
         return 0;
     }
-    x->result->complete &= spaces->complete;
+    if (!spaces->complete)
+        note_incomplete(x);
     box_list_add(&now, b);
     for (size_t i = 0; i < spaces->count && !ret && now.count; i++) {
         struct box_list next = {0};

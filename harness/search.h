@@ -49,6 +49,7 @@ struct search_result {
     uint64_t runs, executions;
     size_t tests;
     bool complete;        /* every test that was passed was passed completely */
+    size_t incomplete;    /* else: the first workload that some design passed, and not completely */
     struct box_list left; /* those */
     struct search_point *points;
     size_t point_count;
