@@ -144,7 +144,7 @@ const char *qemu_bench_error(const struct qemu_bench *b)
 /* QEMU's own complaint of a full disk is ours, and no finding. */
 static bool is_full_disk(struct qemu_bench *b, const char *words)
 {
-    if (!strstr(words, strerror(ENOSPC)) && !strstr(words, "Disk quota"))
+    if (!strstr(words, strerror(ENOSPC)) && !strstr(words, strerror(EDQUOT)) && !strstr(words, strerror(EFBIG)))
         return false;
     fail(b, "%s: %s; QEMU needs room there for the images it is shown (TMPDIR names another place)", b->dir,
          strerror(ENOSPC));

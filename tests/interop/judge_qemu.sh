@@ -58,11 +58,24 @@ while [ "$entry" -lt "$size" ]; do
 done
 says 1 "lost-cow" "$QEDCRASH" replay noflush --judge qemu --sample 60
 
+# A QEMU that crashes on an image is a finding, and no end of the run.
+mkdir bin
+printf '#!/bin/sh\nsed -u "/^read/q" | exec %s "$@"\n' "$(command -v qemu-io)" >bin/qemu-io
+chmod +x bin/qemu-io
+ln -s "$(command -v qemu-img)" bin/qemu-img
+says 1 "QEMU did not survive the image: qemu-io died at 'read -v " \
+    env PATH="$PWD/bin:$PATH" "$QEDCRASH" replay cow-partial --judge qemu --sample 3 --disk ordered
+
+# Who works beside whom changes nothing.
+for j in 1 5; do "$QEDCRASH" replay discard --judge qemu --sample 30 --json -j $j >j$j.json; done
+cmp -s j1.json j5.json || complain "-j 1 and -j 5 differ"
+
 # A limit is said.
 says 0 "sampled with seed 1" "$QEDCRASH" replay overwrite-in-place --judge qemu --sample 10
 
 refused 3 "no qemu-img" env PATH=/nowhere "$QEDCRASH" replay cow-partial --judge qemu
 refused 3 "File too large" sh -c "ulimit -f 100; exec '$QEDCRASH' replay cow-partial --judge qemu -q"
+refused 3 "QEMU needs room there" sh -c "ulimit -f 34; exec '$QEDCRASH' replay cow-partial-nobacking --judge qemu -q"
 refused 3 "directory for crashed images" env TMPDIR=/nonexistent "$QEDCRASH" replay cow-partial --judge qemu
 refused 2 "--judge qemu says that QEMU does" "$QEDCRASH" replay cow-partial --judge qemu --design v2
 refused 2 "whole states" "$QEDCRASH" replay cow-partial --judge qemu --explore complete
