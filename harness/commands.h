@@ -19,6 +19,7 @@ int cmd_matrix(int argc, char **argv);
 int cmd_repro(int argc, char **argv);
 int cmd_replay(int argc, char **argv);
 int cmd_record(int argc, char **argv);
+int cmd_import(int argc, char **argv);
 int cmd_explain(int argc, char **argv);
 int cmd_shrink(int argc, char **argv);
 int cmd_merge(int argc, char **argv);

@@ -22,6 +22,7 @@ static const struct verb {
     {"report", cmd_report, "STORE -o DIR  a page, JUnit XML and a Markdown summary of a store"},
     {"record", cmd_record,
      "SCENARIO DIR   run the scenario on the installed QEMU, recording every image write and flush"},
+    {"import", cmd_import, "IOLOG         a log of fio's as a scenario, on standard output"},
     {"replay", cmd_replay, "DIR...        judge the crash states of recordings"},
     {"gen", cmd_gen,
      "[NAME]           all small workloads: list, print, judge a design under them; job files (gen slurm --help)"},
