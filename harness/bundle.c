@@ -11,6 +11,7 @@
 
 #include "engine/design_text.h"
 #include "harness/recovery.h"
+#include "scenarios/replay.h"
 #include "simdisk/crash_disk.h"
 #include "simdisk/dm_log.h"
 #include "simdisk/iov.h"
@@ -355,4 +356,40 @@ int bundle_write(const struct bundle *b, struct scn_error *err)
         return ret;
     return cell_look(b->target->scenario, b->target->design, b->target->disk, b->options, b->parsed->point,
                      b->parsed->survivors, write_state, (void *)b, err);
+}
+
+/* --- a run --------------------------------------------------------------------------------------------------------- */
+
+static int write_run(const struct bundle *b, const struct recording *r, struct scn_error *err)
+{
+    const struct history *h = r->history;
+    struct file f;
+    int ret = write_sparse(b, REPLAY_BASE, h->base_length_bytes, read_pages, h->base, err);
+    if (!ret && r->backing.pages)
+        ret = write_sparse(b, REPLAY_BACKING, r->backing.length_bytes, read_pages, r->backing.pages, err);
+    ret = ret ? ret : file_open(b, REPLAY_LOG, &f, err);
+    if (ret)
+        return ret;
+    dm_log_write(f.out, h, h->event_count, NULL);
+    ret = file_close(&f, err);
+    return ret ? ret : write_text(b, REPLAY_META, "{\"log\":\"blklogwrites\"}\n", err);
+}
+
+int bundle_write_run(const struct bundle *b, struct scn_error *err)
+{
+    const struct run_options options = {.design = b->target->design,
+                                        .disk = b->target->disk,
+                                        .schedule = {.number = b->parsed->schedule,
+                                                     .seed = b->parsed->seed,
+                                                     .script = b->parsed->script,
+                                                     .script_len = b->parsed->script_len}};
+    struct recording r;
+    int ret = scenario_record(b->target->scenario, &options, &r, err);
+    if (ret)
+        return ret;
+    ret = write_scenario(b, err);
+    ret = ret ? ret : write_design(b, err);
+    ret = ret ? ret : write_run(b, &r, err);
+    recording_free(&r);
+    return ret;
 }

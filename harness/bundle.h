@@ -38,5 +38,9 @@ struct bundle {
 char *bundle_id(const struct finding_id *id);
 /* 0, or -errno with one sentence; what was written until then stays. */
 int bundle_write(const struct bundle *b, struct scn_error *err);
+/* The run of a whole cell as a recording (scenarios/replay.h), with scenario and design: no crash, no story. The log has
+ * every entry in the order of completion, so that any prefix of it on top of base.qed is the image at that moment. No
+ * guest.jsonl: the data are tags, which no byte names. */
+int bundle_write_run(const struct bundle *b, struct scn_error *err);
 
 #endif

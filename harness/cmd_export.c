@@ -14,7 +14,8 @@ static const char export_doc[] =
     "what both checks say before and after recovery, README and repro.sh.\n\nExamples:\n"
     "  qedcrash export 'cow-partial:v2:ssd:@10+L2' bug\n"
     "  qedcrash export 'cow-partial:v2:ssd:@10+L2' bug && bug/repro.sh\n"
-    "  qedcrash export ID bug && tar -cf - bug | zstd >bug.tar.zst\n\v"
+    "  qedcrash export cow-partial:v2:ssd run && qedcrash replay run\n\v"
+    "The id of a whole cell, without a crash point, exports its run as a recording: image before, log, design. "
     "The directory must not exist, or be empty. The same id gives the same bytes. Exit status: 0 the bundle is "
     "written; 2 the id names no finding, or the directory is not empty, or usage; 3 I/O error; 130 interrupted.";
 
@@ -108,7 +109,7 @@ static int export(struct options *o, const struct finding_id *id)
     b.options = &o->cell;
     b.version = QEDCRASH_VERSION;
     int code = check_directory(b.directory);
-    if (!code)
+    if (!code && id->has_point)
         code = tell(&b, o, &story, &story_json);
     if (!code && options_stopped)
         code = complain(EXIT_INTERRUPTED, "interrupted; nothing was written");
@@ -116,7 +117,7 @@ static int export(struct options *o, const struct finding_id *id)
         code = make_directory(b.directory);
     b.story = story;
     b.story_json = story_json;
-    if (!code && bundle_write(&b, &err))
+    if (!code && (id->has_point ? bundle_write : bundle_write_run)(&b, &err))
         code = complain(EXIT_INTERNAL, err.text);
     free(story);
     free(story_json);
@@ -135,8 +136,6 @@ int cmd_export(int argc, char **argv)
         return ret;
     if (o.argument_count != 2 || !id_parse(o.arguments[0], &id, why, sizeof(why)))
         ret = complain(EXIT_USAGE, why);
-    else if (!id.has_point)
-        ret = complain(EXIT_USAGE, "the id names a whole cell; take the id of one of its findings, with a crash point");
     options_catch_signals();
     if (!ret)
         ret = export(&o, &id);

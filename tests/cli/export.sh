@@ -65,12 +65,16 @@ for other in cow-partial:v2:hostdev tail:v2:own-length race-cluster:v2:ssd:s3 ta
 done
 grep -q 'power to fail again' bug*/README.md || complain 'no bundle of a second power failure was tried'
 
+# The run of a whole cell is a recording.
+ran 0 "run" "$q" export cow-partial:v2:ssd run
+says 1 "only structure was judged" "$q" replay run --design v2
+
 # Nothing is overwritten, nothing is left behind where there is nothing to export.
 cp -r bug before
 lib_run "$q" export "$id" bug
 [[ $rc -eq 2 && -z $out && $err == *'not empty'* ]] || lib_wanted 'exit 2: not empty' export
 diff -r before bug || complain 'a refused export changed the directory'
-for bad in "cow-partial:v2:ssd:@0" "cow-partial:v2:ssd" "cow-partial:v2:ssd:@999" nonsense cow-partial:v9:ssd:@1; do
+for bad in "cow-partial:v2:ssd:@0" "cow-partial:v2:ssd:@999" nonsense cow-partial:v9:ssd:@1; do
     lib_run "$q" export "$bad" none
     [[ $rc -eq 2 && -z $out && $err == qedcrash* && $err != *$'\n'* && ! -e none ]] ||
         lib_wanted 'exit 2, one line, no directory' export "$bad"

@@ -16,6 +16,8 @@
 #include "harness/cell.h"
 #include "oracle/tag.h"
 #include "scenarios/replay_internal.h"
+#include "simdisk/crash_disk.h"
+#include "simdisk/crash_state.h"
 #include "simdisk/dm_log.h"
 #include "simdisk/xalloc.h"
 
@@ -252,6 +254,108 @@ static void test_meta(void **state)
     remove_file(REPLAY_META);
 }
 
+/* --- our own runs as logs ------------------------------------------------------------------------------------------ */
+
+struct rebuilt {
+    struct sim_pages *pages;
+    uint64_t left; /* entries to take */
+};
+
+static int put_entry(void *opaque, const struct dm_log_entry *e)
+{
+    struct rebuilt *r = opaque;
+    if (!r->left)
+        return 1;
+    r->left--;
+    if (e->data)
+        sim_pages_write(r->pages, e->offset_bytes, e->data, e->length_bytes);
+    return 0;
+}
+
+static void hear(void *opaque, int ret)
+{
+    *(int *)opaque = ret;
+}
+
+/* A prefix of the log on top of the base image, and the disk on which all that had completed by then survived. */
+static void same_image(const struct history *h, struct crash_space *space, struct crash_disk *disk, const uint8_t *log,
+                       size_t size, uint64_t entries)
+{
+    struct rebuilt r = {sim_pages_snapshot(h->base), entries};
+    struct dm_log_error err = {""};
+    struct crash_state all;
+    int ret = dm_log_read(log, size, put_entry, &r, &err);
+    if (ret && ret != 1)
+        fail_msg("%s", err.text);
+    crash_state_init(&all, space);
+    for (size_t u = 0; u < space->unit_count; u++)
+        all.own[u] = space->units[u].version_count - 1;
+    crash_disk_load(disk, space, NULL);
+    crash_state_apply(space, &all, disk);
+    struct blockdev *blk = crash_disk_blk(disk);
+    uint64_t length;
+    assert_int_equal(blk->ops->length(blk, 1, &length), 0);
+    for (uint64_t at = 0; at < length; at += 512) {
+        uint8_t ours[512], theirs[512];
+        struct iovec iov = {ours, 512};
+        ret = -1;
+        blk->ops->readv(blk, at, &iov, 1, hear, &ret);
+        assert_int_equal(ret, 0);
+        sim_pages_read(r.pages, at, theirs, 512);
+        assert_memory_equal(ours, theirs, 512);
+    }
+    crash_state_free(&all);
+    sim_pages_destroy(r.pages);
+}
+
+static void test_prefixes(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"cow-partial", "sequential-fill", "race-tables", "overwrite-in-place"};
+    unsigned compared = 0;
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        char path[PATH_MAX];
+        struct scenario *s;
+        struct scn_error err = {""};
+        struct recording r;
+        struct crash_space *space;
+        snprintf(path, sizeof(path), "scenarios/%s.scn", names[i]);
+        if (scenario_load(path, &s, &err))
+            fail_msg("%s", err.text);
+        const struct run_options o = {
+            .design = qed_design_find("v2"), .disk = sim_disk_model_find("ssd"), .schedule = {.number = 1, .seed = 1}};
+        assert_int_equal(scenario_record(s, &o, &r, &err), 0);
+        char *log = NULL;
+        size_t size = 0;
+        FILE *out = xalloc_check(open_memstream(&log, &size));
+        dm_log_write(out, r.history, r.history->event_count, NULL);
+        fclose(out);
+        struct crash_disk *disk = crash_disk_create();
+        struct crash_walk *walk = crash_walk_create(r.history, o.disk, true);
+        while ((space = crash_walk_next(walk))) {
+            uint64_t in_flight, entries = 0;
+            char *prefix = NULL;
+            size_t prefix_size;
+            out = xalloc_check(open_memstream(&prefix, &prefix_size));
+            entries = dm_log_write(out, r.history, space->last_point, &in_flight);
+            fclose(out);
+            if (!in_flight) { /* what is under way has no place in the order of completion yet */
+                same_image(r.history, space, disk, (const uint8_t *)log, size, entries);
+                compared++;
+            }
+            free(prefix);
+            crash_space_free(space);
+        }
+        crash_walk_destroy(walk);
+        crash_disk_destroy(disk);
+        recording_free(&r);
+        free(log);
+        scenario_free(s);
+    }
+    print_message("%u prefixes\n", compared);
+    assert_true(compared > 20);
+}
+
 static int set_up(void **state)
 {
     (void)state;
@@ -272,6 +376,7 @@ static int tear_down(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_identify), cmocka_unit_test(test_readings),
-                                       cmocka_unit_test(test_one_reading), cmocka_unit_test(test_meta)};
+                                       cmocka_unit_test(test_one_reading), cmocka_unit_test(test_meta),
+                                       cmocka_unit_test(test_prefixes)};
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
