@@ -28,6 +28,8 @@ echo "crash states by enumeration, one core"
 "$out/bench_states" --json "$lines" "${qemu[@]}" scenarios/cow-partial.scn || failed=1
 echo "complete verdicts"
 "$out/bench_complete" --json "$lines" --plot "$out" || failed=1
+echo "a recording of QEMU's"
+tests/bench/replay.sh "$lines" || failed=1
 echo "campaigns"
 tests/bench/campaign.sh "$lines" || failed=1
 echo "memory"
