@@ -75,7 +75,7 @@ says 0 "sampled with seed 1" "$QEDCRASH" replay overwrite-in-place --judge qemu 
 
 refused 3 "no qemu-img" env PATH=/nowhere "$QEDCRASH" replay cow-partial --judge qemu
 refused 3 "File too large" sh -c "ulimit -f 100; exec '$QEDCRASH' replay cow-partial --judge qemu -q"
-refused 3 "QEMU needs room there" sh -c "ulimit -f 34; exec '$QEDCRASH' replay cow-partial-nobacking --judge qemu -q"
+refused 3 "QEMU needs room there" bash -c "ulimit -f 34; exec '$QEDCRASH' replay cow-partial-nobacking --judge qemu -q"
 refused 3 "directory for crashed images" env TMPDIR=/nonexistent "$QEDCRASH" replay cow-partial --judge qemu
 refused 2 "--judge qemu says that QEMU does" "$QEDCRASH" replay cow-partial --judge qemu --design v2
 refused 2 "whole states" "$QEDCRASH" replay cow-partial --judge qemu --explore complete
