@@ -30,7 +30,7 @@ if [ ! -e "$kernel/boot" ]; then
 fi
 vmlinuz=$(find "$kernel/boot" -name 'vmlinuz-*' | head -n 1)
 modules=$(dirname "$(find "$kernel/lib/modules" -name kernel -type d | head -n 1)")
-[ -e "$vmlinuz" ] && [ -d "$modules/kernel" ] || skip "no kernel and modules in $kernel"
+[[ -e $vmlinuz && -d $modules/kernel ]] || skip "no kernel and modules in $kernel"
 
 work=$(mktemp -d) || exit 3
 qemu=
@@ -110,7 +110,7 @@ count=${GUEST_STATES:-6}
 cp -r "$rec" "$work/noflush" # before anything can change it
 "$states" "$rec" "$count" 1 "$work/scratch" "$here/check.sh" "$work/marks" >"$work/verdict"
 code=$?
-cat "$work/verdict" | tail -n 12
+tail -n 12 "$work/verdict"
 "$states" --drop-flushes "$work/noflush/writes.log"
 "$states" "$work/noflush" "$((count * 10))" 1 "$work/scratch" "$here/check.sh" "$work/marks" >"$work/planted"
 planted=$?
