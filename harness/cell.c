@@ -889,6 +889,14 @@ static int load_named(struct cell *c, uint32_t point, const char *survivors, str
         return ret;
     if (finding_parse_picks(survivors, &length, n->picks, &n->pick_count))
         n->space = find_state(c, point, survivors, length, &n->state);
+    size_t twice = n->space ? 0 : crash_state_named_twice(c->recording.history, survivors, length);
+    if (!n->space && twice < length) {
+        snprintf(err->text, sizeof(err->text),
+                 "the survivors name '%.*s' a second time: each operation is named once, its sectors in one list "
+                 "(+L2.0-1,3)",
+                 (int)strcspn(survivors + twice + 1, "+./"), survivors + twice + 1);
+        return -ENOENT;
+    }
     if (!n->space) {
         snprintf(err->text, sizeof(err->text),
                  "this run has no crash state @%" PRIu32 "%.120s; it has crash points 0 to %zu: was the id made by "

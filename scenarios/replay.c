@@ -352,22 +352,24 @@ static int load_meta(struct replay *r, const char *dir, struct scn_error *err)
 }
 
 /* When each flush was submitted, at the earliest: a flush of the guest was asked for when the guest asked. What a write
- * flushes for itself covers what that write did before, so it is taken for submitted when it is logged. */
+ * flushes for itself covers what that write did before, so it is taken for submitted when it is logged. The guest's lines
+ * stand in the order of their beginnings, so of its flushes that are not over the first is the earliest. */
 static void submit_flushes(struct replay *r)
 {
+    size_t k = 0, writes = 0;
+    size_t *writes_before = xcalloc(r->entry_count, sizeof(*writes_before));
     for (size_t i = 0; i < r->entry_count; i++) {
-        size_t since = i;
-        r->entries[i].submitted = i;
-        for (size_t k = 0; r->entries[i].kind == HIST_FLUSH && !r->by_kernel && k < r->guest_count; k++) {
-            const struct replay_guest *g = &r->guest[k];
-            if (g->op == SCN_FLUSH && g->log_start <= i && i < g->log_end && g->log_start < since)
-                since = g->log_start;
-        }
-        for (size_t k = since; k < i; k++)
-            r->uncovered += r->entries[k].kind == HIST_WRITE;
-        if (r->other_reading)
-            r->entries[i].submitted = since;
+        struct replay_entry *e = &r->entries[i];
+        while (k < r->guest_count && (r->guest[k].op != SCN_FLUSH || r->guest[k].log_end <= i))
+            k++;
+        bool asked = e->kind == HIST_FLUSH && !r->by_kernel && k < r->guest_count && r->guest[k].log_start <= i;
+        size_t since = asked ? r->guest[k].log_start : i;
+        writes_before[i] = writes;
+        r->uncovered += writes - writes_before[since];
+        writes += e->kind == HIST_WRITE;
+        e->submitted = r->other_reading ? since : i;
     }
+    free(writes_before);
 }
 
 static int load(struct replay *r, const char *name, struct scn_error *err)
@@ -517,12 +519,20 @@ static void promise_over(struct promise *p, uint32_t when, const struct replay_g
         promise_end(p, when, handle, true);
 }
 
+/* Operation `op` of the guest is over before entry `at`. */
+struct ending {
+    size_t at, op;
+};
+
 struct playing {
     const struct scenario *s;
     const struct replay *r;
     struct recording *out;
     uint32_t *handles, *ops; /* of the guest's operations; of the entries */
     size_t next;             /* operation of the guest */
+    struct ending *endings;  /* of the guest's operations, the first first; so many are over: */
+    size_t ended;
+    size_t early; /* all flushes before this entry that are logged later than they were submitted are submitted */
 };
 
 static void begin_op(struct playing *p)
@@ -544,14 +554,31 @@ static void end_op(struct playing *p, size_t i)
     promise_over(p->out->promise, p->out->guest_ops[i].end, &p->r->guest[i], p->handles[i]);
 }
 
+static int by_ending(const void *a, const void *b)
+{
+    const struct ending *x = a, *y = b;
+    if (x->at != y->at)
+        return x->at < y->at ? -1 : 1;
+    return x->op < y->op ? -1 : x->op > y->op;
+}
+
+static struct ending *sort_endings(const struct replay *r)
+{
+    struct ending *endings = xcalloc(r->guest_count, sizeof(*endings));
+    for (size_t i = 0; i < r->guest_count; i++)
+        endings[i] = (struct ending){r->guest[i].log_end, i};
+    qsort(endings, r->guest_count, sizeof(*endings), by_ending);
+    return endings;
+}
+
 /* Before our entry `at`: what the guest heard by then, and then what it asked. An operation that left no entry begins and
  * ends here, in the order of the lines. */
 static void play_guest(struct playing *p, size_t at)
 {
     const struct replay_guest *g = p->r->guest;
-    for (size_t i = 0; i < p->next; i++)
-        if (g[i].log_end == at && p->out->guest_ops[i].end == HIST_NEVER)
-            end_op(p, i);
+    for (; p->ended < p->r->guest_count && p->endings[p->ended].at == at; p->ended++)
+        if (p->endings[p->ended].op < p->next)
+            end_op(p, p->endings[p->ended].op);
     while (p->next < p->r->guest_count && g[p->next].log_start == at) {
         size_t i = p->next;
         begin_op(p);
@@ -577,12 +604,14 @@ static uint32_t submit_entry(struct playing *p, const struct replay_entry *e)
     return history_submit(p->out->history, &op);
 }
 
-/* Flushes that were submitted here and are logged later. */
+/* Flushes that were submitted here and are logged later; who is logged first was submitted first. */
 static void submit_early(struct playing *p, size_t at)
 {
-    for (size_t i = at; i < p->r->entry_count; i++)
-        if (p->r->entries[i].submitted == at && i > at)
-            p->ops[i] = submit_entry(p, &p->r->entries[i]);
+    const struct replay_entry *e = p->r->entries;
+    for (; p->early < p->r->entry_count && (e[p->early].submitted == p->early || e[p->early].submitted <= at);
+         p->early++)
+        if (e[p->early].submitted == at && p->early > at)
+            p->ops[p->early] = submit_entry(p, &e[p->early]);
 }
 
 static void play(struct playing *p)
@@ -590,6 +619,7 @@ static void play(struct playing *p)
     const struct replay *r = p->r;
     p->handles = xcalloc(r->guest_count, sizeof(*p->handles));
     p->ops = xcalloc(r->entry_count, sizeof(*p->ops));
+    p->endings = sort_endings(r);
     for (size_t i = 0; i < r->entry_count; i++) {
         play_guest(p, i);
         submit_early(p, i);
@@ -600,18 +630,7 @@ static void play(struct playing *p)
     play_guest(p, r->entry_count);
     free(p->handles);
     free(p->ops);
-}
-
-/* A device has room for all that was written to the file, and some more for a second life. */
-static uint64_t device_bytes(const struct scenario *s)
-{
-    uint64_t end = s->replay->base_bytes;
-    for (size_t i = 0; i < s->replay->entry_count; i++) {
-        const struct replay_entry *e = &s->replay->entries[i];
-        if (e->offset_bytes + e->length_bytes > end)
-            end = e->offset_bytes + e->length_bytes;
-    }
-    return run_device_bytes(s, end);
+    free(p->endings);
 }
 
 static struct history *make_history(const struct scenario *s, const struct sim_disk_model *disk)
@@ -620,9 +639,9 @@ static struct history *make_history(const struct scenario *s, const struct sim_d
     uint64_t length = s->replay->base_bytes;
     bool fixed = disk->size == SIM_SIZE_FIXED;
     if (fixed) {
-        uint64_t device = device_bytes(s);
+        uint64_t device = replay_device_bytes(s);
         if (disk->fresh == SIM_FRESH_STALE)
-            run_fill_stale(base, length, device);
+            replay_fill_stale(s, base, device);
         length = device;
     }
     return history_create(base, length, fixed);

@@ -69,4 +69,9 @@ bool replay_is_of_backing(const struct replay *r, uint64_t sector, const uint8_t
 /* Labels each entry, and turns the bytes of base image, backing file and log into tags (replay.h). */
 void replay_identify(struct replay *r);
 
+/* A device has room for all that was written to the file, and some more for a second life. */
+uint64_t replay_device_bytes(const struct scenario *s);
+/* What an earlier owner left behind the base image, except on the way of a leap of more than 2M. */
+void replay_fill_stale(const struct scenario *s, struct sim_pages *pages, uint64_t device_bytes);
+
 #endif

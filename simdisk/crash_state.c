@@ -274,12 +274,32 @@ static bool parse_survivor(const struct crash_space *s, const char *at, const ch
     return true;
 }
 
+size_t crash_state_named_twice(const struct history *history, const char *text, size_t length)
+{
+    bool *seen = xcalloc(history->op_count, sizeof(*seen));
+    size_t at = 0;
+    while (at < length) {
+        size_t begin = at + 1, end = begin; /* behind the plus */
+        while (end < length && text[end] != '+' && text[end] != '.')
+            end++;
+        uint32_t op = begin < end ? history_op_find(history, text + begin, end - begin) : HIST_NEVER;
+        if (op != HIST_NEVER && seen[op])
+            break;
+        if (op != HIST_NEVER)
+            seen[op] = true;
+        const char *plus = end < length ? memchr(text + end, '+', length - end) : NULL;
+        at = plus ? (size_t)(plus - text) : length;
+    }
+    free(seen);
+    return at;
+}
+
 bool crash_state_parse(const struct crash_space *space, const char *text, size_t length, struct crash_state *st)
 {
     crash_state_init(st, space);
     const char *end = text + length;
     uint32_t prefix_seen = 0;
-    bool good = true;
+    bool good = crash_state_named_twice(space->history, text, length) == length;
     while (good && text < end) {
         if (*text++ != '+') {
             good = false;

@@ -38,8 +38,10 @@ void crash_state_from_disk(struct crash_state *st, const struct crash_space *spa
 
 /* The survivors as text, "+L2+C#2.6" ("" for none); the caller frees. */
 char *crash_state_text(const struct crash_space *space, const struct crash_state *st);
-/* The inverse. False if the text names something this space does not hold. st is initialised. */
+/* The inverse. False if the text names something this space does not hold, or an operation twice. st is initialised. */
 bool crash_state_parse(const struct crash_space *space, const char *text, size_t length, struct crash_state *st);
+/* Where the text names an operation that it has named before; its length if it does not. */
+size_t crash_state_named_twice(const struct history *history, const char *text, size_t length);
 
 /* All states of a space, one step at a time. */
 struct crash_enum;

@@ -59,4 +59,7 @@ for id in cow-partial:v3:ssd:@1 cow-partial:v2:sdd:@1 cow-partal:v2:ssd:@1 cow-p
     [[ $rc -eq 2 && -z $out && $err == qedcrash* && $err != *$'\n'* ]] || lib_wanted 'exit 2 and one line' repro "$id"
 done
 
+lib_run "$q" repro cow-partial:v2:ssd:@10+L2+L2
+[[ $rc -eq 2 && $err == *"name 'L2' a second time"* ]] || lib_wanted 'exit 2: a name twice' repro 'cow-partial:v2:ssd:@10+L2+L2'
+
 finish

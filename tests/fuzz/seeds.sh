@@ -8,7 +8,7 @@ out=$1
 mkdir -p "$out"/fuzz_scenario "$out"/fuzz_image "$out"/fuzz_log "$out"/fuzz_qemu_diff
 seed()
 {
-    printf "$3" >"$out/$1/$2"
+    printf '%b' "$3" >"$out/$1/$2"
 }
 
 for scn in scenarios/*.scn; do

@@ -356,6 +356,35 @@ static void test_prefixes(void **state)
     assert_true(compared > 20);
 }
 
+/* --- a device ------------------------------------------------------------------------------------------------------ */
+
+/* One write far away: stale bytes stand behind the base image, around the write and behind all, and none on the way. */
+static void test_stale(void **state)
+{
+    const struct line lines[] = {{UINT64_C(200) << 20, 512, NULL, 7}};
+    const uint64_t far = lines[0].offset / 512;
+    uint8_t sector[512];
+    (void)state;
+    put_base(false);
+    put_log(lines, 1);
+    remove_file(REPLAY_GUEST);
+    struct scenario *s = load("");
+    struct sim_pages *pages = sim_pages_snapshot(s->replay->base);
+    uint64_t device = replay_device_bytes(s);
+    replay_fill_stale(s, pages, device);
+    const uint64_t stale[] = {FRESH / 512, far - 1, far + 1, device / 512 - 1}, none[] = {far / 2, device / 512};
+    for (size_t i = 0; i < 4; i++) {
+        sim_pages_read(pages, stale[i] * 512, sector, 512);
+        is_tag(sector, TAG_STALE, stale[i], 0);
+    }
+    for (size_t i = 0; i < 2; i++) {
+        sim_pages_read(pages, none[i] * 512, sector, 512);
+        is_tag(sector, TAG_ZERO, 0, 0);
+    }
+    sim_pages_destroy(pages);
+    scenario_free(s);
+}
+
 static int set_up(void **state)
 {
     (void)state;
@@ -375,8 +404,8 @@ static int tear_down(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_identify), cmocka_unit_test(test_readings),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_identify),    cmocka_unit_test(test_readings),
                                        cmocka_unit_test(test_one_reading), cmocka_unit_test(test_meta),
-                                       cmocka_unit_test(test_prefixes)};
+                                       cmocka_unit_test(test_prefixes),    cmocka_unit_test(test_stale)};
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -220,10 +220,11 @@ static void test_text_round_trip(void **state)
 
 static void test_text(void **state)
 {
-    static const char *const bad[] = {"L2",       "+",    "+L2.2",   "+C.",    "+C.0-",
-                                      "+C.a",     "+D",   "+C#2.3",  "+len=5", "+C.1,",
-                                      "+C.0 +L2", "++L2", "+C#02",   "+F",     "+C.99999999999999999999",
-                                      "+L2+",     "+R",   "+C.0-1-2"};
+    static const char *const bad[] = {"L2",       "+",    "+L2.2",    "+C.",    "+C.0-",
+                                      "+C.a",     "+D",   "+C#2.3",   "+len=5", "+C.1,",
+                                      "+C.0 +L2", "++L2", "+C#02",    "+F",     "+C.99999999999999999999",
+                                      "+L2+",     "+R",   "+C.0-1-2", "+C+C",   "+C.0+C.2",
+                                      "+C+L2.1+C"};
     struct history *h = plain(false);
     struct crash_walk *walk = crash_walk_create(h, sim_disk_model_find("ssd"), false);
     struct crash_space *space = crash_walk_next(walk);
@@ -246,6 +247,40 @@ static void test_text(void **state)
             fail_msg("'%s' was taken for a state", bad[i]);
     }
     crash_space_free(space);
+    crash_walk_destroy(walk);
+    history_destroy(h);
+}
+
+/* On an ordered disk the first of the finished writes survive: a text names all of them, and each once. */
+static void test_text_of_a_prefix(void **state)
+{
+    struct history *h = tiny_history(KIT_SECTORS, false);
+    struct crash_state st;
+    size_t largest = 0;
+
+    (void)state;
+    tiny_write_done(h, 5, "AB");
+    tiny_write_done(h, 1, "PQ");
+    struct crash_walk *walk = crash_walk_create(h, sim_disk_model_find("ordered"), false);
+    struct crash_space *space;
+    while ((space = crash_walk_next(walk))) {
+        if (space->prefix_ops > largest)
+            largest = space->prefix_ops;
+        if (space->prefix_ops == 2) {
+            char both[64], first_twice[64], name[2][24];
+            for (int i = 0; i < 2; i++)
+                history_op_name(h, space->prefix[i], name[i], sizeof(name[i]));
+            snprintf(both, sizeof(both), "+%s+%s", name[0], name[1]);
+            snprintf(first_twice, sizeof(first_twice), "+%s+%s", name[0], name[0]);
+            assert_true(crash_state_parse(space, both, strlen(both), &st));
+            crash_state_free(&st);
+            assert_false(crash_state_parse(space, first_twice, strlen(first_twice), &st));
+            assert_int_equal(crash_state_named_twice(h, both, strlen(both)), strlen(both));
+            assert_int_equal(crash_state_named_twice(h, first_twice, strlen(first_twice)), 1 + strlen(name[0]));
+        }
+        crash_space_free(space);
+    }
+    assert_int_equal(largest, 2);
     crash_walk_destroy(walk);
     history_destroy(h);
 }
@@ -295,6 +330,7 @@ int main(void)
         cmocka_unit_test(test_stepping_is_setting),
         cmocka_unit_test(test_text_round_trip),
         cmocka_unit_test(test_text),
+        cmocka_unit_test(test_text_of_a_prefix),
         cmocka_unit_test(test_order),
     };
 
