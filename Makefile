@@ -57,14 +57,14 @@ DEPS_FUZZ := clang libclang-rt-dev afl++
 DEPS_SLURM := slurmctld slurmd slurm-client sqlite3
 
 .PHONY: guest-recording search flushes help all tests deps deps-build deps-lint matrix matrix-qemu agree-qemu test run-tests lint lint-includes lint-format lint-tidy \
-        lint-cppcheck format coverage mutants asan test-compilers test-slurm test-kill bench bench-fuzz fuzz fuzz-bins fuzz-replay fuzz-lib fuzz-afl fuzz-plain install man clean test-page FORCE
+        lint-cppcheck format coverage mutants asan test-compilers test-slurm test-kill bench bench-fuzz fuzz fuzz-bins fuzz-replay fuzz-seeds fuzz-lib fuzz-afl fuzz-plain install man clean test-page FORCE
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z_.-]+:.*## / { printf "  make %-22s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 all: $(BUILD)/qedcrash ## build $(BUILD)/qedcrash
 
-tests: $(UNIT_BINS) $(FUZZ_REPLAY) ## build the unit tests and the replayers of the fuzz corpora
+tests: $(UNIT_BINS) $(FUZZ_REPLAY) $(BUILD)/fuzz/crash_seeds ## build the unit tests and the replayers of the fuzz corpora
 
 deps: ## install the Debian packages that are missing
 	@.ci/deps $(DEPS_BUILD) $(DEPS_TEST) $(DEPS_LINT) --wanted $(DEPS_WANTED)
@@ -187,7 +187,12 @@ bench-fuzz: ## each known-bad design from an empty corpus: libFuzzer, AFL++, the
 	@$(MAKE) --no-print-directory $(BUILD)/fuzz/hunt
 	@BUILD=$(BUILD) tests/fuzz/bench.sh
 
-$(BUILD)/fuzz/hunt: $(BUILD)/tests/fuzz/hunt_main.o $(BUILD)/libqedcrash.a
+fuzz-seeds: $(BUILD)/fuzz/crash_seeds ## the seeds of fuzz_crash anew, from the library and the generator
+	@rm -f tests/fuzz/corpus/fuzz_crash/library-* tests/fuzz/corpus/fuzz_crash/gen-*
+	@$< scenarios tests/fuzz/corpus/fuzz_crash
+
+$(BUILD)/fuzz/crash_seeds $(BUILD)/fuzz/hunt: $(BUILD)/fuzz/%: $(BUILD)/tests/fuzz/%_main.o $(BUILD)/tests/fuzz/crash_case.o \
+    $(BUILD)/libqedcrash.a
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
 
