@@ -184,8 +184,8 @@ fuzz-plain: $(FUZZ_REPLAY)
 
 bench-fuzz: ## each known-bad design from an empty corpus: libFuzzer, AFL++, the generator (SEEDS=10, CAP=60; goes on where it was)
 	@$(MAKE) --no-print-directory fuzz-bins fuzz-plain FUZZ_TARGETS=fuzz_crash
-	@$(MAKE) --no-print-directory $(BUILD)/fuzz/hunt
-	@BUILD=$(BUILD) tests/fuzz/bench.sh
+	@$(MAKE) --no-print-directory $(BUILD)/fuzz/hunt $(BUILD)/qedcrash
+	@BUILD=$(BUILD) BENCH_STORE="$(BENCH_STORE)" tests/fuzz/bench.sh
 
 fuzz-seeds: $(BUILD)/fuzz/crash_seeds ## the seeds of fuzz_crash anew, from the library and the generator
 	@rm -f tests/fuzz/corpus/fuzz_crash/library-* tests/fuzz/corpus/fuzz_crash/gen-*

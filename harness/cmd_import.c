@@ -15,16 +15,20 @@
 
 #include "engine/blockdev.h"
 #include "harness/commands.h"
+#include "harness/import_bench.h"
 #include "harness/options.h"
 #include "scenarios/scenario.h"
 #include "simdisk/xalloc.h"
 
 static const char import_doc[] =
-    "A fio I/O log as a scenario.\n\nExamples:\n"
+    "A fio I/O log as a scenario; or, with --store, the fuzzers' benchmark into a store.\n\nExamples:\n"
     "  fio job.fio --write_iolog=fio.log && qedcrash import fio.log >fio.scn\n"
     "  qedcrash import fio.log >fio.scn && qedcrash run ./fio.scn --design all\n"
-    "  qedcrash import fio.log >fio.scn && qedcrash record ./fio.scn rec && qedcrash replay rec\n\v"
-    "Versions 2 and 3, of one file. Requests run one at a time; waiting and times are left out. Exit status: 0 the "
+    "  qedcrash import fio.log >fio.scn && qedcrash record ./fio.scn rec && qedcrash replay rec\n"
+    "  qedcrash import --store night.db build/fuzz/bench.tsv && qedcrash report night.db -o report\n\v"
+    "With --store, each line that `make bench-fuzz' wrote becomes a row beside the newest campaign.\n\n"
+    "Of fio: versions 2 and 3, of one file. Requests run one at a time; waiting and times are left out. Exit status: 0 "
+    "the "
     "scenario "
     "is on standard output; 2 usage, or what is no such log, by its line.";
 
@@ -158,13 +162,15 @@ int cmd_import(int argc, char **argv)
 {
     struct options o;
     bool help;
-    int code = options_parse(argc, argv, "IOLOG", import_doc, &o, &help);
+    int code = options_parse(argc, argv, "IOLOG\n--store STORE BENCH.tsv", import_doc, &o, &help);
     if (!code && !help && o.argument_count != 1) {
-        fputs("qedcrash import: takes the log that fio wrote with --write_iolog\n", stderr);
+        fputs("qedcrash import: takes the log that fio wrote with --write_iolog, or with --store the fuzzers' "
+              "benchmark\n",
+              stderr);
         code = EXIT_USAGE;
     }
     if (!code && !help)
-        code = import(o.arguments[0]);
+        code = o.store ? import_bench(o.arguments[0], o.store) : import(o.arguments[0]);
     options_free(&o);
     return code;
 }

@@ -122,6 +122,7 @@ static const struct {
      false,
      {KEY_DISK, KEY_LIMIT, KEY_NESTED, KEY_SCHEDULE_LIMIT, KEY_SEED, 'j', KEY_OPS, KEY_EVENTS, KEY_JSON, 'q', 'v'}},
     {"merge", false, {0}},
+    {"import", false, {KEY_STORE}},
     {"diff", false, {KEY_JSON, 'v'}},
 };
 

@@ -34,5 +34,6 @@ int page_bugs(struct page *p);
 int page_cells(struct page *p);
 int page_plots(struct page *p);
 int page_utilisation(struct page *p);
+int page_fuzzers(struct page *p);
 
 #endif

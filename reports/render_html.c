@@ -151,7 +151,7 @@ static int draw_top(struct page *p)
           "<li><a href=\"#matrix\">Matrix</a></li><li><a href=\"#bugs\">Bugs</a></li>"
           "<li><a href=\"#cells\">Findings by cell</a></li><li><a href=\"#ledger\">Ledger</a></li>"
           "<li><a href=\"#cost\">Cost against safety</a></li><li><a href=\"#trend\">Trend</a></li>"
-          "<li><a href=\"#utilisation\">Utilisation</a></li>\n"
+          "<li><a href=\"#utilisation\">Utilisation</a></li><li><a href=\"#fuzzers\">Fuzzers</a></li>\n"
           "</ul></nav>\n</header>\n<main>\n",
           p->out);
     return page_rows(
@@ -164,8 +164,8 @@ static int draw_top(struct page *p)
 
 int report_html(struct store *s, FILE *out, struct store_error *err)
 {
-    static int (*const sections[])(struct page *) = {draw_top,    page_matrix, page_bugs,       page_cells,
-                                                     page_ledger, page_plots,  page_utilisation};
+    static int (*const sections[])(struct page *) = {draw_top,    page_matrix, page_bugs,        page_cells,
+                                                     page_ledger, page_plots,  page_utilisation, page_fuzzers};
     struct page p = {.s = s, .out = out, .err = err};
     for (size_t i = 0; i < sizeof(sections) / sizeof(sections[0]); i++) {
         int ret = sections[i](&p);

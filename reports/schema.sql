@@ -2,7 +2,7 @@
 -- Only cells and findings are rows; what is finer is counted in columns. No clock: a store is a function of its seed.
 
 PRAGMA application_id = 0x71656463; -- "qedc"
-PRAGMA user_version = 3;
+PRAGMA user_version = 4;
 
 -- One row each time qedcrash judged something into this store. Later campaigns stand beside earlier ones.
 CREATE TABLE campaign (
@@ -244,3 +244,42 @@ SELECT c.campaign, c.version, c.seed, c.command, c.cells, c.safe, c.unsafe, c.in
             WHERE campaign = c.campaign))) AS gone_findings
 FROM (SELECT *, lag(campaign) OVER (ORDER BY campaign) AS previous FROM v_campaigns WHERE finished) c
 ORDER BY c.campaign;
+
+-- Since schema 4. All below is also what an older store is given when it is opened for writing (store.c).
+
+-- The fuzzers' benchmark (docs/fuzzing.md), measured beside the campaign: one run of one fuzzer on a design that is known to
+-- be bad, from an empty corpus. The one table with times in it: of processors, not of the clock on the wall.
+CREATE TABLE fuzz_run (
+    campaign    INTEGER NOT NULL REFERENCES campaign (id) ON DELETE CASCADE,
+    design      TEXT NOT NULL,
+    tool        TEXT NOT NULL CHECK (tool IN ('libFuzzer', 'AFL++', 'generator')),
+    seed        INTEGER NOT NULL,
+    found       INTEGER NOT NULL CHECK (found IN (0, 1)), -- 0: not within the cap
+    cpu_seconds REAL NOT NULL CHECK (cpu_seconds >= 0),   -- until found, or given up
+    executions  INTEGER NOT NULL CHECK (executions >= 0),
+    workloads   INTEGER CHECK (tool = 'generator' OR workloads IS NULL), -- gone through until then
+    PRIMARY KEY (campaign, design, tool, seed)
+) STRICT, WITHOUT ROWID;
+
+CREATE VIEW v_fuzz_runs AS
+SELECT campaign, design, tool, seed, found, cpu_seconds, executions, workloads FROM fuzz_run;
+
+-- One row per design and fuzzer, over its seeds. A run that found nothing counts as longer than all others; where such a one
+-- is in the middle the median is NULL, where there is any, most is.
+CREATE VIEW v_fuzzers AS
+SELECT campaign, design, tool, count(*) AS runs, sum(found) AS found,
+    iif(min(iif(by_time IN ((n + 1) / 2, (n + 2) / 2), found, 1)),
+        avg(iif(by_time IN ((n + 1) / 2, (n + 2) / 2), cpu_seconds, NULL)), NULL) AS median_seconds,
+    min(iif(found, cpu_seconds, NULL)) AS least_seconds, iif(min(found), max(cpu_seconds), NULL) AS most_seconds,
+    iif(min(iif(by_executions IN ((n + 1) / 2, (n + 2) / 2), found, 1)),
+        avg(iif(by_executions IN ((n + 1) / 2, (n + 2) / 2), executions, NULL)), NULL) AS median_executions,
+    min(iif(found, executions, NULL)) AS least_executions, iif(min(found), max(executions), NULL) AS most_executions,
+    max(workloads) AS workloads
+FROM (
+    SELECT *, count(*) OVER fuzzer AS n,
+        row_number() OVER (PARTITION BY campaign, design, tool ORDER BY found DESC, cpu_seconds, seed) AS by_time,
+        row_number() OVER (PARTITION BY campaign, design, tool ORDER BY found DESC, executions, seed) AS by_executions
+    FROM fuzz_run
+    WINDOW fuzzer AS (PARTITION BY campaign, design, tool)
+)
+GROUP BY campaign, design, tool;

@@ -42,6 +42,9 @@ static const char *const stmt_sql[STORE_STMT_COUNT] = {
     [STORE_STMT_INSERT_EPOCH] =
         ("INSERT INTO epoch (cell, seq, first_point, last_point, states, states_log2, states_explored, covered_log2,"
          " executions) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"),
+    [STORE_STMT_PUT_FUZZ_RUN] =
+        ("INSERT OR REPLACE INTO fuzz_run (campaign, design, tool, seed, found, cpu_seconds, executions, workloads)"
+         " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)"),
     [STORE_STMT_CANARIES] = "UPDATE campaign SET canaries_caught = ?2, canaries_of = ?3 WHERE id = ?1",
     [STORE_STMT_FINISH] = "UPDATE campaign SET finished = 1 WHERE id = ?1",
 };
@@ -56,7 +59,7 @@ static const char *shown_path(const struct store *s)
 static int errno_of_open(struct store *s)
 {
     int why = sqlite3_system_errno(s->db);
-    if (why != ENOENT || s->read_only || !s->path)
+    if (why != ENOENT || s->must_exist || !s->path)
         return why;
     char *directory = strdup(s->path);
     if (!directory)
@@ -71,7 +74,7 @@ static int cannot_open(struct store *s, struct store_error *err)
     int why = errno_of_open(s);
     if (why == ENOENT)
         snprintf(err->text, sizeof(err->text), "%s: %s", shown_path(s),
-                 s->read_only ? "no such store" : "its directory does not exist; create it first");
+                 s->must_exist ? "no such store" : "its directory does not exist; create it first");
     else
         snprintf(err->text, sizeof(err->text), "%s: cannot be opened as a store: %s", shown_path(s),
                  why ? strerror(why) : "not a regular file one can write beside");
@@ -200,7 +203,7 @@ static int check_identity(struct store *s, bool *empty, struct store_error *err)
                  shown_path(s), (long long)version, STORE_SCHEMA_VERSION);
         return -ENOTSUP;
     }
-    if (version < STORE_SCHEMA_VERSION) {
+    if (version < STORE_SCHEMA_OLDEST) {
         snprintf(err->text, sizeof(err->text),
                  "%s: a store of schema %lld, made by an older qedcrash; this one writes and reads schema %d; judge "
                  "again into a new file",
@@ -291,6 +294,20 @@ static int resume_campaign(struct store *s, const struct store_campaign *campaig
     return ret || s->campaign ? ret : insert_campaign(s, campaign, err);
 }
 
+/* Schema 4 added a table and views to schema 3, and changed nothing: they are the end of the schema. */
+static int upgrade(struct store *s, struct store_error *err)
+{
+    int64_t version = 0;
+    int ret = query_number(s, "PRAGMA user_version", &version, err);
+    if (ret || version == STORE_SCHEMA_VERSION)
+        return ret;
+    const char *added = strstr(store_schema_sql, "-- Since schema 4.");
+    int rc = sqlite3_exec(s->db, added, NULL, NULL, NULL);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_exec(s->db, "PRAGMA user_version = 4", NULL, NULL, NULL);
+    return rc == SQLITE_OK ? 0 : store_fail(s, rc, err);
+}
+
 /* Only now that the file is known to be ours. Where there can be no log, the rollback journal does. */
 static int set_journal(struct store *s, struct store_error *err)
 {
@@ -322,6 +339,8 @@ static int begin_campaign(struct store *s, const struct store_campaign *campaign
         ret = rc == SQLITE_OK ? 0 : store_fail(s, rc, err);
     }
     if (!ret)
+        ret = upgrade(s, err);
+    if (!ret)
         ret = campaign->resume ? resume_campaign(s, campaign, err) : insert_campaign(s, campaign, err);
     if (!ret)
         ret = query_number(s, "SELECT coalesce(max(id), 0) FROM cell WHERE campaign < ?1", &s->base, err);
@@ -330,9 +349,10 @@ static int begin_campaign(struct store *s, const struct store_campaign *campaign
     return ret;
 }
 
-static int newest_campaign(struct store *s, struct store_error *err)
+static int newest_campaign(struct store *s, const struct store_campaign *none, struct store_error *err)
 {
     bool empty;
+    (void)none;
     int ret = check_identity(s, &empty, err);
     if (!ret)
         ret = query_number(s, "SELECT coalesce(max(id), 0) FROM campaign", &s->campaign, err);
@@ -341,6 +361,17 @@ static int newest_campaign(struct store *s, struct store_error *err)
         return -ENODATA;
     }
     return ret;
+}
+
+static int begin_beside(struct store *s, const struct store_campaign *none, struct store_error *err)
+{
+    int ret = newest_campaign(s, none, err);
+    if (!ret && sqlite3_db_readonly(s->db, "main"))
+        ret = store_fail(s, SQLITE_READONLY, err);
+    ret = ret ? ret : set_journal(s, err);
+    ret = ret ? ret : store_run_stmt(s, STORE_STMT_BEGIN, err);
+    ret = ret ? ret : upgrade(s, err);
+    return ret ? ret : store_run_stmt(s, STORE_STMT_COMMIT, err);
 }
 
 /* Open statements and an open transaction go with it: what was not committed is rolled back. */
@@ -353,7 +384,10 @@ static void discard(struct store *s)
     free(s);
 }
 
-int store_open(const char *path, const struct store_campaign *campaign, struct store **out, struct store_error *err)
+/* With these flags of SQLite's, and then `begin`. */
+static int open_store(const char *path, int flags, const struct store_campaign *campaign,
+                      int (*begin)(struct store *s, const struct store_campaign *campaign, struct store_error *err),
+                      struct store **out, struct store_error *err)
 {
     struct store *s = calloc(1, sizeof(*s));
     if (s && path)
@@ -363,8 +397,8 @@ int store_open(const char *path, const struct store_campaign *campaign, struct s
         snprintf(err->text, sizeof(err->text), "out of memory");
         return -ENOMEM;
     }
-    s->read_only = !campaign;
-    int flags = s->read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
+    s->read_only = flags & SQLITE_OPEN_READONLY;
+    s->must_exist = !(flags & SQLITE_OPEN_CREATE);
     int rc = sqlite3_open_v2(path ? path : ":memory:", &s->db, flags, NULL);
     if (rc == SQLITE_OK) {
         sqlite3_extended_result_codes(s->db, 1);
@@ -373,13 +407,24 @@ int store_open(const char *path, const struct store_campaign *campaign, struct s
     }
     int ret = rc == SQLITE_OK ? 0 : store_fail(s, rc, err);
     if (!ret)
-        ret = s->read_only ? newest_campaign(s, err) : begin_campaign(s, campaign, err);
+        ret = begin(s, campaign, err);
     if (ret) {
         discard(s);
         return ret;
     }
     *out = s;
     return 0;
+}
+
+int store_open(const char *path, const struct store_campaign *campaign, struct store **out, struct store_error *err)
+{
+    int flags = campaign ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE : SQLITE_OPEN_READONLY;
+    return open_store(path, flags, campaign, campaign ? begin_campaign : newest_campaign, out, err);
+}
+
+int store_open_beside(const char *path, struct store **out, struct store_error *err)
+{
+    return open_store(path, SQLITE_OPEN_READWRITE, NULL, begin_beside, out, err);
 }
 
 /* What is in the log goes into the file; where there is no room for it, it stays in the log. */

@@ -16,7 +16,8 @@ struct store_error {
     char text[320];
 };
 
-#define STORE_SCHEMA_VERSION 3
+#define STORE_SCHEMA_VERSION 4
+#define STORE_SCHEMA_OLDEST  3 /* read as it is; given what is missing when it is written to */
 
 struct store_campaign {
     const char *version; /* of qedcrash */
@@ -35,6 +36,8 @@ struct store_campaign {
  * at the file.
  * campaign NULL: reads the newest campaign of an existing store and never writes (path must not be NULL then). */
 int store_open(const char *path, const struct store_campaign *campaign, struct store **out, struct store_error *err);
+/* For writing beside what the newest campaign judged: no campaign is begun, so one must be there (-ENODATA). */
+int store_open_beside(const char *path, struct store **out, struct store_error *err);
 /* Commits and closes; 0 or -errno (a full disk shows here at the latest). */
 int store_close(struct store *s, struct store_error *err);
 
@@ -152,6 +155,18 @@ struct store_cell {
  * All numbers must be below 2^63. */
 int store_put_cell(struct store *s, const struct store_cell *cell, struct store_error *err);
 int store_put_canaries(struct store *s, unsigned caught, unsigned of, struct store_error *err);
+/* One run of the fuzzers' benchmark; the same (design, tool, seed) again replaces it. */
+struct store_fuzz_run {
+    const char *design, *tool; /* tool: "libFuzzer", "AFL++", "generator" */
+    uint64_t seed;
+    bool found;
+    double cpu_seconds;
+    uint64_t executions;
+    bool has_workloads; /* the generator's */
+    uint64_t workloads;
+};
+/* All of them, in one transaction. */
+int store_put_fuzz_runs(struct store *s, const struct store_fuzz_run *runs, size_t count, struct store_error *err);
 /* All cells of the campaign are there. */
 int store_finish(struct store *s, struct store_error *err);
 /* The places of the campaign's cells that have a verdict (not class `died'), in order. */

@@ -21,6 +21,7 @@ enum store_stmt {
     STORE_STMT_INSERT_FINDING,
     STORE_STMT_INSERT_EVENT,
     STORE_STMT_INSERT_EPOCH,
+    STORE_STMT_PUT_FUZZ_RUN,
     STORE_STMT_CANARIES,
     STORE_STMT_FINISH,
     STORE_STMT_COUNT
@@ -32,6 +33,7 @@ struct store {
     int64_t campaign;
     int64_t base; /* the last cell of the campaigns before */
     bool read_only;
+    bool must_exist; /* it is not made */
     bool compared; /* compare.h: the temporary tables are there */
     sqlite3_stmt *stmts[STORE_STMT_COUNT];
 };

@@ -284,3 +284,30 @@ int store_finish(struct store *s, struct store_error *err)
     int ret = begin(s, err);
     return ret ? ret : end(s, update_campaign(s, STORE_STMT_FINISH, NULL, 0, err), err);
 }
+
+static int put_fuzz_run(struct store *s, const struct store_fuzz_run *r, struct store_error *err)
+{
+    struct binder b = {store_stmt(s, STORE_STMT_PUT_FUZZ_RUN, err), 1};
+    if (!b.stmt)
+        return -EIO;
+    bind_number(&b, (uint64_t)s->campaign);
+    bind_text(&b, r->design);
+    bind_text(&b, r->tool);
+    bind_number(&b, r->seed);
+    bind_number(&b, r->found);
+    bind_real(&b, r->cpu_seconds);
+    bind_number(&b, r->executions);
+    if (r->has_workloads)
+        bind_number(&b, r->workloads);
+    return store_run_stmt(s, STORE_STMT_PUT_FUZZ_RUN, err);
+}
+
+int store_put_fuzz_runs(struct store *s, const struct store_fuzz_run *runs, size_t count, struct store_error *err)
+{
+    int ret = begin(s, err);
+    if (ret)
+        return ret;
+    for (size_t i = 0; !ret && i < count; i++)
+        ret = put_fuzz_run(s, &runs[i], err);
+    return end(s, ret, err);
+}

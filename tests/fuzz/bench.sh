@@ -2,14 +2,14 @@
 # `make bench-fuzz`: how long each fuzzer takes to find each known-bad design, from an empty corpus, and the bounded
 # generator beside them. Resumable: each run is one line in BUILD/fuzz/bench.tsv, and what is there is not run again.
 #
-#     design  tool  seed  found (1, or 0: not within the cap)  CPU seconds  executions
+#     design  tool  seed  found (1, or 0: not within the cap)  CPU seconds  executions  [workloads]
 #
 # Time is CPU time of the fuzzer and all its children, so that a busy machine does not change the result; a run is cut off
 # after CAP of them. Targets are built without sanitizers. The generator draws nothing, so one run of it is all there is;
-# its executions are crash states judged.
+# its executions are crash states judged; it alone has workloads.
 #
 # Environment: BUILD, SEEDS (10), CAP (60), DESIGNS (all named ones that are known to be bad), TOOLS (lib afl gen), and
-# BENCH_LIMIT: stop after so many runs, to go on another time.
+# BENCH_LIMIT: stop after so many runs, to go on another time. BENCH_STORE: a result store; all runs are put into it too.
 # shellcheck disable=SC2317 # run_lib and its like are called by name
 set -u
 
@@ -109,6 +109,7 @@ run_gen()
     run_capped "$build/fuzz/hunt" "$1"
     found=$(grep -c 'repro: ' "$work/log")
     execs=$(grep -o '[0-9]* executions' "$work/log" | tail -n 1 | grep -o '[0-9]*')
+    workloads=$(grep -o '[0-9]* workloads' "$work/log" | tail -n 1 | grep -o '[0-9]*')
 }
 
 mkdir -p "$build/fuzz"
@@ -123,9 +124,12 @@ for ((seed = 1; seed <= seeds; seed++)); do
             done_now=$((done_now + 1))
             rm -rf "$work"
             mkdir -p "$work"
+            workloads=
             "run_$tool" "$design" "$seed"
-            printf '%s\t%s\t%s\t%s\t%s\t%s\n' "$design" "$tool" "$seed" "$((found > 0))" "$cpu" "${execs:-0}" | tee -a "$out"
+            printf '%s\t%s\t%s\t%s\t%s\t%s%s\n' "$design" "$tool" "$seed" "$((found > 0))" "$cpu" "${execs:-0}" \
+                "${workloads:+	$workloads}" | tee -a "$out"
         done
     done
 done
 awk -v cap="$cap" -f "$here/bench.awk" "$out"
+if [ -n "${BENCH_STORE:-}" ]; then "$build/qedcrash" import --store "$BENCH_STORE" "$out"; fi

@@ -38,17 +38,17 @@ int main(int argc, char **argv)
 {
     struct qed_design design;
     const struct gen_workload *w;
-    uint64_t executions = 0;
+    uint64_t executions = 0, workloads = 0;
     bool found = false;
     if (argc != 2 || qed_design_parse(argv[1], &design, NULL)) {
         fprintf(stderr, "usage: %s DESIGN\n", argv[0]);
         return 2;
     }
     struct gen *g = gen_begin(&GEN_DEFAULT);
-    while (!found && (w = gen_next(g)))
+    for (; !found && (w = gen_next(g)); workloads++)
         for (size_t i = 0; i < sim_disk_model_count && !found; i++)
             found = sim_disk_models[i].keeps_its_word && probe(w, &design, &sim_disk_models[i], &executions);
     gen_end(g);
-    printf("%" PRIu64 " executions\n", executions);
+    printf("%" PRIu64 " executions, %" PRIu64 " workloads\n", executions, workloads);
     return found;
 }
