@@ -7,13 +7,16 @@
 #include "reports/compare.h"
 #include "reports/render_db.h"
 
-/* "schedules" is there only where a cell stands for all of them, and "cut" only where something was cut; json_insert() leaves a null "expected" alone, json_patch() would not. */
+/* "reading" is null where a recording has one only: see render_readings(). "schedules" is there only where a cell stands for all of them, and "cut" only where something was cut; json_insert() leaves a null "expected" alone, json_patch() would not. */
 static const char cells_sql[] =
     "WITH object(scenario, design, disk, schedule, cut, schedules, text) AS ("
     "  SELECT scenario, design, disk, schedule, cut, iif(schedules_run IS NULL, NULL, json_object("
     "      'possible', schedules_possible, 'run', schedules_run, 'distinct', schedules_distinct,"
     "      'complete', json(iif(schedules_complete, 'true', 'false')))), json_object("
     "      'scenario', scenario, 'ledger', json(ledger), 'design', design, 'disk', disk, 'schedule', schedule,"
+    "      'reading', CASE WHEN scenario LIKE '%+uncovered' THEN 'uncovered' WHEN EXISTS (SELECT 1 FROM v_cells o"
+    "          WHERE o.campaign = c.campaign AND o.scenario = c.scenario || '+uncovered' AND o.design = c.design"
+    "          AND o.disk = c.disk AND o.schedule = c.schedule) THEN 'covered' END,"
     "      'verdict', verdict, 'expected', expected, 'complete', json(iif(complete, 'true', 'false')),"
     "      'crash_points', crash_points,"
     "      'states', json_object('total', states_total, 'log2', round(states_log2, 2), 'executions', executions,"

@@ -403,6 +403,39 @@ int render_closing_repro(struct store *s, FILE *out, bool any_finding, struct st
     return store_query_end(s, row, rc, err);
 }
 
+/* Each recording that was judged by both readings of its log: the other reading's name is the recording's with
+ * "+uncovered" behind it. What a cell misses that was not judged to its end is no news of its reading. */
+static const char readings_sql[] =
+    "WITH pair(name, covered, uncovered, complete) AS ("
+    "  SELECT a.scenario, a.cell, b.cell, a.complete AND b.complete FROM v_cells a JOIN v_cells b"
+    "    ON b.campaign = a.campaign AND b.scenario = a.scenario || '+uncovered' AND b.design = a.design"
+    "    AND b.disk = a.disk AND b.schedule = a.schedule"
+    "  WHERE a.campaign = ?1 AND a.verdict <> 'skipped' AND b.verdict <> 'skipped')"
+    ", found(cell, class, guest_cluster, missing_order) AS ("
+    "  SELECT cell, class, guest_cluster, missing_order FROM v_findings WHERE campaign = ?1)"
+    "SELECT name,"
+    "  sum((SELECT count(*) FROM (SELECT class, guest_cluster, missing_order FROM found WHERE cell = covered"
+    "    INTERSECT SELECT class, guest_cluster, missing_order FROM found WHERE cell = uncovered))),"
+    "  sum((SELECT count(*) FROM (SELECT class, guest_cluster, missing_order FROM found WHERE cell = covered"
+    "    EXCEPT SELECT class, guest_cluster, missing_order FROM found WHERE cell = uncovered))),"
+    "  sum((SELECT count(*) FROM (SELECT class, guest_cluster, missing_order FROM found WHERE cell = uncovered"
+    "    EXCEPT SELECT class, guest_cluster, missing_order FROM found WHERE cell = covered))),"
+    "  min(complete) FROM pair GROUP BY name ORDER BY name";
+
+static int render_readings(struct store *s, FILE *out, struct store_error *err)
+{
+    sqlite3_stmt *row;
+    int ret = store_query(s, readings_sql, &row, err);
+    if (ret)
+        return ret;
+    int rc;
+    while ((rc = sqlite3_step(row)) == SQLITE_ROW)
+        fprintf(out, "%s: findings under both readings %s, under this one only %s, under +uncovered only %s%s\n",
+                render_text(row, 0), render_text(row, 1), render_text(row, 2), render_text(row, 3),
+                sqlite3_column_int(row, 4) ? "" : " (as far as was judged)");
+    return store_query_end(s, row, rc, err);
+}
+
 int render_run(struct store *s, FILE *out, const struct render_options *o, struct store_error *err)
 {
     struct store_summary summary;
@@ -411,6 +444,8 @@ int render_run(struct store *s, FILE *out, const struct render_options *o, struc
         ret = render_cells(s, out, o, err);
     if (!ret && summary.cells + summary.skipped != 1)
         ret = render_summary(s, out, o, err);
+    if (!ret)
+        ret = render_readings(s, out, err);
     if (!ret)
         ret = render_closing_repro(s, out, true, err);
     return ret ? ret : render_flush(out, err);

@@ -78,4 +78,38 @@ guest "${write/\"log_start\":0/\"log_start\":4,\"log_start\":4}"
 refused 2 "stands twice" "$QEDCRASH" replay case
 guest "${write/\"byte\":17/\"byte\":17,\"who\":\{\}}"
 refused 2 "a value was expected" "$QEDCRASH" replay case
+
+# Two readings. The first write is said to be flushed and no flush stands behind it: lost under both. The second is entered
+# while a flush is in flight, which says on returning that it is safe: lost only if the flush does not cover it.
+entry() # OFFSET LENGTH FLAGS BYTE: of a log
+{
+    local head
+    # shellcheck disable=SC2046
+    head=$(le64 $(($1 / 512)); le64 $(($2 / 512)); le64 "$3"; le64 "$2")
+    # shellcheck disable=SC2086
+    printf '%b' "$(printf '\\x%s' $head)"
+    head -c 480 /dev/zero
+    head -c "$2" /dev/zero | tr '\0' "$4"
+}
+mkdir two
+"$QEDCRASH" img create two/base.qed 1M --cluster 4K --table 1 >/dev/null
+"$QEDCRASH" img io two/base.qed -c 'write -P 0x50 0 8K' >/dev/null
+data=$(($(stat -c %s two/base.qed) - 3 * 4096)) # the two clusters; behind them their table
+{
+    # shellcheck disable=SC2046
+    printf '%b' "$(printf '\\x%s' $(le64 $((0x6a736677736872)); le64 1; le64 3; le32 512))"
+    head -c 484 /dev/zero
+    entry "$data" 512 0 '\1'
+    entry $((data + 4096)) 512 0 '\2'
+    entry 0 0 1 '\0'
+} >two/writes.log
+printf '%s\n' '{"op":"write","offset":0,"length":512,"byte":1,"log_start":0,"log_end":1}' \
+    '{"op":"flush","log_start":1,"log_end":1}' \
+    '{"op":"flush","log_start":1,"log_end":3}' \
+    '{"op":"write","offset":4096,"length":512,"byte":2,"log_start":1,"log_end":2}' \
+    '{"op":"flush","log_start":3,"log_end":3}' >two/guest.jsonl
+says 1 './two: findings under both readings 1, under this one only 0, under +uncovered only 1' "$QEDCRASH" replay two
+says 1 '"reading":"covered"' sh -c "$QEDCRASH replay two --json | grep -o '\"./two\",.*\"./two+' | cut -c1-160; exit 1"
+says 1 '"reading":"uncovered"' sh -c "$QEDCRASH replay two --json | grep -o '\"./two+uncovered\",.*' | cut -c1-160; exit 1"
+says 1 '"reading":null' sh -c "$QEDCRASH replay good --json"
 finish

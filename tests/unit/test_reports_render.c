@@ -39,6 +39,7 @@ static void expect_last_line(struct store *s, enum test_view view, struct render
 #define COW_PARTIAL_JSON                                                                                               \
     "{\"qedcrash\":\"0.1-test\",\"seed\":1,\"cells\":["                                                                \
     "{\"scenario\":\"cow-partial\",\"ledger\":[\"A7\",\"A10\"],\"design\":\"v2\",\"disk\":\"ssd\",\"schedule\":1,"     \
+    "\"reading\":null,"                                                                                                \
     "\"verdict\":\"unsafe\","                                                                                          \
     "\"expected\":\"unsafe\",\"complete\":true,\"crash_points\":14,"                                                   \
     "\"states\":{\"total\":\"73728\",\"log2\":16.17,\"executions\":311,\"explored\":\"73728\",\"covered_log2\":0.0,"   \
@@ -54,7 +55,8 @@ static void expect_last_line(struct store *s, enum test_view view, struct render
     "\"missing_order\":\"cow_write before l2_update\",\"survivors\":1,\"states\":40}],"                                \
     "\"cost\":{\"guest_writes\":3,\"image_writes\":9,\"flushes\":2,\"scans\":0},\"leaks\":0,"                          \
     "\"dirty_after_clean\":0},"                                                                                        \
-    "{\"scenario\":\"grow\",\"ledger\":[],\"design\":\"v2\",\"disk\":\"ssd\",\"schedule\":1,\"verdict\":\"safe\","     \
+    "{\"scenario\":\"grow\",\"ledger\":[],\"design\":\"v2\",\"disk\":\"ssd\",\"schedule\":1,\"reading\":null,"         \
+    "\"verdict\":\"safe\","                                                                                            \
     "\"expected\":null,\"complete\":false,\"crash_points\":14,"                                                        \
     "\"states\":{\"total\":\"73728\",\"log2\":16.17,\"executions\":311,\"explored\":\"73728\",\"covered_log2\":0.0,"   \
     "\"distinct\":null},\"epochs\":[],\"findings\":[],"                                                                \
