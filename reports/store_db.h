@@ -34,7 +34,7 @@ struct store {
     int64_t base; /* the last cell of the campaigns before */
     bool read_only;
     bool must_exist; /* it is not made */
-    bool compared; /* compare.h: the temporary tables are there */
+    bool compared;   /* compare.h: the temporary tables are there */
     sqlite3_stmt *stmts[STORE_STMT_COUNT];
 };
 
