@@ -9,15 +9,18 @@ q=$BUILD/qedcrash list=tests/mutants/policy.txt design=careful disk=ssd
 gen="--ops 1 --events 1 --with kill"
 needed=0 kept=0 equivalent=0 survived=0
 
-# found DESIGN: its kinds of findings, by scenarios and generated workloads
+# found DESIGN: its findings, by scenario, and by kind in generated workloads
 found()
 {
+    local store
+    store=$(mktemp -u)
     {
-        "$q" matrix --design "$1" --disk $disk -q --color never 2>/dev/null |
-            sed -n 's/^  [^ ]*  *\([a-z-]*\)  *\([a-z_0-9]* before [a-z_0-9]*\|-\).*/\1 \2/p'
+        "$q" matrix --design "$1" --disk $disk -q --store "$store" >"$store.out" 2>&1
+        sqlite3 -separator ' ' "$store" "SELECT DISTINCT scenario, class, coalesce(missing_order, '-') FROM v_findings"
         # shellcheck disable=SC2086
         "$q" gen --judge --design "$1" --disk $disk $gen 2>/dev/null | sed -n 's/^  \([a-z-]*\), missing: \(.*\)/\1 \2/p'
     } | sort -u
+    rm -f "$store" "$store.out"
 }
 
 say()
@@ -32,7 +35,7 @@ while read -r field _ _ to verdict; do
         say "$weak" "caught: ${verdict#NEEDED }"
         continue
     fi
-    IFS='|' read -r _ how why < <(grep -F "$weak |" $list | sed 's/ *| */|/g')
+    IFS='|' read -r _ how why < <(grep "^$weak |" $list | sed 's/ *| */|/g')
     case ${how:-} in
     equivalent)
         equivalent=$((equivalent + 1))

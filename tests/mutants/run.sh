@@ -4,16 +4,17 @@
 # program does not find, catches it. docs/mutants.md says more.
 #
 #   tests/mutants/run.sh [NAME...]      all, or those; from the repository's root, after `make`
-#   BUILD, JOBS, MUTANT_TIMEOUT (seconds for one run of the program), MUTANT_KEEP, MUTANT_QUICK (the library on ssd only)
+#   BUILD, JOBS, MUTANT_TIMEOUT (seconds for one run of the program), MUTANT_KEEP, MUTANT_QUICK (the library on ssd only),
+#   MUTANT_RESUME (what the last run caught, or found equivalent as stated, is not run again)
 #
 # Exit: 0 all caught or equivalent; 1 a survivor; 2 a mutation that does not apply or compile.
 set -u
 export LC_ALL=C
-export BUILD=${BUILD:-build} JOBS=${JOBS:-$(nproc)} MUTANT_TIMEOUT=${MUTANT_TIMEOUT:-100}
+export BUILD=${BUILD:-build} JOBS=${JOBS:-$(nproc)} MUTANT_TIMEOUT=${MUTANT_TIMEOUT:-400}
 export HERE=tests/mutants WORK=$BUILD/mutants
 # First what is cheap: one disk. Nothing new there: more disks, the scenarios here, which are too slow for the library, and
 # generated workloads.
-export FIRST="--disk ssd" HEAVY="$HERE --disk ssd" THEN="--disk hostdev --disk fsync-drop"
+export FIRST="--disk ssd" HEAVY="$HERE --disk ssd --disk hostdev" THEN="--disk hostdev --disk fsync-drop"
 export MATRIX="-j 1 -q --color never --limit 20000"
 export GEN="--ops 1 --with inject,kill,truncate,rebase,reopen,cancel"
 
@@ -38,7 +39,7 @@ key()
 judge()
 {
     # shellcheck disable=SC2086
-    timeout "$MUTANT_TIMEOUT" "$1" gen --judge --design "$2" --disk ssd -j 1 --color never $3 >"$4" 2>&1 </dev/null
+    timeout "$MUTANT_TIMEOUT" "$1" gen --judge --design "$2" --disk ssd -j 1 $3 >"$4" 2>&1 </dev/null
 }
 
 # What the unmutated program finds: once for each design and test, by whoever asks first.
@@ -123,6 +124,7 @@ build_mutant()
 one()
 {
     local design said start=$SECONDS
+    [ -n "${MUTANT_RESUME:-}" ] && grep -q -e '^caught' -e '^equivalent' "$WORK/$1.line" 2>/dev/null && return
     if ! build_mutant "$1" "$2" >"$WORK/$1.log" 2>&1; then
         echo "ERROR: $(tail -n 1 "$WORK/$1.log")" >"$WORK/$1.line"
         return
@@ -152,7 +154,7 @@ export -f mutants kinds key judge base_gen base_matrix by_matrix by_gen build_mu
 
 mkdir -p "$WORK/base"
 : >"$WORK/times"
-rm -f "$WORK"/*.line "$WORK"/*.log "$WORK"/base/*
+[ -n "${MUTANT_RESUME:-}" ] || rm -f "$WORK"/*.line "$WORK"/*.log "$WORK"/base/*
 mutants list >"$WORK/all" || exit 2
 cp "$WORK/all" "$WORK/list"
 if [ $# -gt 0 ]; then
