@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "engine/design_text.h"
+#include "harness/guest_lines.h"
 #include "harness/recovery.h"
 #include "scenarios/replay.h"
 #include "simdisk/crash_disk.h"
@@ -360,10 +361,23 @@ int bundle_write(const struct bundle *b, struct scn_error *err)
 
 /* --- a run --------------------------------------------------------------------------------------------------------- */
 
-static int write_run(const struct bundle *b, const struct recording *r, struct scn_error *err)
+static int write_guest(const struct bundle *b, const struct recording *r, struct scn_error *err)
+{
+    struct file f;
+    int ret = file_open(b, REPLAY_GUEST, &f, err);
+    if (ret)
+        return ret;
+    guest_lines_write(f.out, r);
+    return file_close(&f, err);
+}
+
+static int write_run(const struct bundle *b, struct recording *r, struct scn_error *err)
 {
     const struct history *h = r->history;
     struct file f;
+    bool with_guest = guest_lines_possible(r);
+    if (with_guest)
+        guest_lines_fill(r);
     int ret = write_sparse(b, REPLAY_BASE, h->base_length_bytes, read_pages, h->base, err);
     if (!ret && r->backing.pages)
         ret = write_sparse(b, REPLAY_BACKING, r->backing.length_bytes, read_pages, r->backing.pages, err);
@@ -372,6 +386,8 @@ static int write_run(const struct bundle *b, const struct recording *r, struct s
         return ret;
     dm_log_write(f.out, h, h->event_count, NULL);
     ret = file_close(&f, err);
+    if (!ret && with_guest)
+        ret = write_guest(b, r, err);
     return ret ? ret : write_text(b, REPLAY_META, "{\"log\":\"blklogwrites\"}\n", err);
 }
 

@@ -18,7 +18,7 @@ static void put_le(uint8_t *to, uint64_t value, unsigned bytes)
         to[i] = (uint8_t)(value >> (8 * i));
 }
 
-static bool is_logged(const struct hist_op *op)
+bool dm_log_has(const struct hist_op *op)
 {
     return op->kind == HIST_FLUSH ? !op->ret : op->kind == HIST_WRITE && op->reached_disk;
 }
@@ -63,7 +63,7 @@ static uint64_t walk(FILE *out, const struct history *h, uint32_t crash_point, u
     uint64_t entries = 0, flying = 0;
     for (uint32_t i = 0; i < h->event_count && i < crash_point; i++) {
         const struct hist_event *e = &h->events[i];
-        if (e->kind != HIST_DONE || !is_logged(&h->ops[e->op]))
+        if (e->kind != HIST_DONE || !dm_log_has(&h->ops[e->op]))
             continue;
         entries++;
         if (out)

@@ -20,6 +20,9 @@
  * are the stream's. */
 uint64_t dm_log_write(FILE *out, const struct history *h, uint32_t crash_point, uint64_t *in_flight);
 
+/* Does this operation, once completed, have an entry? */
+bool dm_log_has(const struct hist_op *op);
+
 /* What an entry takes in a log of 512-byte sectors, with its data, by its first sector. */
 uint64_t dm_log_entry_bytes(const uint8_t head[BLK_SECTOR_BYTES]);
 

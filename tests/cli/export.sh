@@ -67,7 +67,31 @@ grep -q 'power to fail again' bug*/README.md || complain 'no bundle of a second 
 
 # The run of a whole cell is a recording.
 ran 0 "run" "$q" export cow-partial:v2:ssd run
-says 1 "only structure was judged" "$q" replay run --design v2
+[ "$(grep -c '"op":"write".*"byte":' run/guest.jsonl)" -gt 0 ] || complain 'the exported run has no guest'
+
+# What run and replay of the export say: class, guest sector and missing order of each finding, and the verdict.
+said() # CMD...
+{
+    "$@" --json 2>/dev/null | tr '{' '\n' |
+        sed -n 's/.*\("verdict":"[a-z]*"\).*/\1/p; s/.*\("class":"[a-z-]*"\).*\("guest_sector":[0-9a-z]*\).*\("missing_order":"[^"]*"\).*/\1 \2 \3/p' |
+        sort
+}
+for cell in cow-partial:v2 cow-partial:careful cow-partial-nobacking:upstream sequential-fill:v2 write-zeroes:upstream \
+    close-reopen:upstream; do
+    rm -rf same
+    ran 0 "same" "$q" export "$cell:ssd" same
+    said "$q" run "${cell%:*}" --design "${cell#*:}" --disk ssd >run.said
+    said "$q" replay same --design "${cell#*:}" --disk ssd >replay.said
+    grep -q verdict run.said || complain "$cell: run says nothing"
+    cmp -s run.said replay.said || complain "$cell: run (<) and replay of its export (>) differ:" "$(diff run.said replay.said)"
+done
+grep -q '"verdict":"unsafe"' run.said || complain 'no unsafe cell was compared'
+
+# A write that fails has no words there.
+printf '%s\n' 'image size=1M cluster=4K table=2' 'inject write_aio EIO once' 'write 0 4K' 'flush' >failed.scn
+ran 0 "failed" "$q" export ./failed.scn:v2:ssd failed
+[ ! -e failed/guest.jsonl ] || complain 'a failed write became a line of guest.jsonl'
+says 0 "only structure is judged" "$q" replay failed --design v2
 
 # Nothing is overwritten, nothing is left behind where there is nothing to export.
 cp -r bug before
