@@ -35,9 +35,13 @@ FUZZ_MUTATED := $(patsubst tests/fuzz/mutate_%.c,fuzz_%,$(filter-out %/mutate_ki
 FUZZ_ALL := $(sort $(wildcard tests/fuzz/*.c))
 FUZZ_HELPERS := $(filter-out tests/fuzz/fuzz_% tests/fuzz/mutate_% %_glue.c %_main.c,$(FUZZ_ALL)) tests/fuzz/mutate_kit.c
 FUZZ_REPLAY := $(FUZZ_TARGETS:%=$(BUILD)/fuzz/replay/%)
-FUZZ_SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
-# Comparisons are not traced: each entry of a table would be a call, and the mutators know the formats.
-FUZZ_COVERAGE := -fsanitize=fuzzer-no-link -fno-sanitize-coverage=trace-cmp
+FUZZ_SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -fsanitize-address-use-after-return=never \
+    -fno-omit-frame-pointer
+# Comparisons, indirect calls and the depth of the stack are not traced: each is a call, and the mutators know the formats.
+FUZZ_COVERAGE := -fsanitize=fuzzer-no-link -fno-sanitize-coverage=trace-cmp,indirect-calls,stack-depth
+# fuzz_NAME.cover lists the sources in which libFuzzer counts edges for this target, which then has objects of its own:
+# each edge that a run passes costs time in libFuzzer, and most of them are of no use to it.
+FUZZ_COVERED := $(patsubst tests/fuzz/%.cover,%,$(wildcard tests/fuzz/*.cover))
 SCRIPTS := $(sort $(filter-out %/lib.sh,$(wildcard tests/lint/*.sh tests/cli/*.sh tests/interop/*.sh)))
 STYLED = $(sort $(wildcard $(addsuffix /*.[ch],$(ROOMS) tests/unit tests/fuzz tests/bench tests/guest tests/canaries)))
 
@@ -169,18 +173,25 @@ fuzz: ## every fuzz target under libFuzzer and AFL++, FUZZ_TIME=60 seconds each;
 	@$(MAKE) --no-print-directory fuzz-bins
 	@BUILD=$(BUILD) FUZZ_TARGETS="$(if $(filter command% environment,$(origin FUZZ_TARGETS)),$(FUZZ_TARGETS))" tests/fuzz/run.sh
 
+# $(1): where to; $(2): flags
+fuzz_lib = $(MAKE) --no-print-directory fuzz-lib OUT=$(1) CC=clang
+define build_for_libfuzzer
+set -e; $(if $(filter-out $(FUZZ_COVERED),$(FUZZ_TARGETS)),$(fuzz_lib) BUILD=$(1)/obj CFLAGS="$(2) $(FUZZ_COVERAGE)" \
+    FUZZ_TARGETS="$(filter-out $(FUZZ_COVERED),$(FUZZ_TARGETS))";) \
+$(foreach t,$(filter $(FUZZ_COVERED),$(FUZZ_TARGETS)),$(fuzz_lib) BUILD=$(1)/obj-$(t) FUZZ_TARGETS=$(t) \
+    CFLAGS="$(2) $(FUZZ_COVERAGE) -fsanitize-coverage-allowlist=tests/fuzz/$(t).cover";)
+endef
+
 fuzz-bins: ## build every fuzz target for libFuzzer and AFL++ (FUZZ_TARGETS="fuzz_x ...")
 	@.ci/deps $(DEPS_BUILD) $(DEPS_FUZZ)
 	@$(MAKE) --no-print-directory fuzz-replay
-	@$(MAKE) --no-print-directory fuzz-lib BUILD=$(BUILD)/fuzz/lib/obj OUT=$(BUILD)/fuzz/lib CC=clang \
-	    CFLAGS="-O2 -g $(FUZZ_SANITIZE) $(FUZZ_COVERAGE)"
+	+@$(call build_for_libfuzzer,$(BUILD)/fuzz/lib,-O2 -g $(FUZZ_SANITIZE))
 	@AFL_QUIET=1 $(MAKE) --no-print-directory fuzz-afl BUILD=$(BUILD)/fuzz/afl/obj OUT=$(BUILD)/fuzz/afl \
 	    CC=afl-clang-fast CFLAGS="-O2 -g"
 
 # Without sanitizers: for rates, and for the benchmark.
 fuzz-plain: $(FUZZ_REPLAY)
-	@$(MAKE) --no-print-directory fuzz-lib BUILD=$(BUILD)/fuzz/plain/obj OUT=$(BUILD)/fuzz/plain CC=clang \
-	    CFLAGS="-O2 -g $(FUZZ_COVERAGE)"
+	+@$(call build_for_libfuzzer,$(BUILD)/fuzz/plain,-O2 -g)
 
 bench-fuzz: ## each known-bad design from an empty corpus: libFuzzer, AFL++, the generator (SEEDS=10, CAP=60; goes on where it was)
 	@$(MAKE) --no-print-directory fuzz-bins fuzz-plain FUZZ_TARGETS=fuzz_crash
@@ -270,7 +281,9 @@ $(FUZZ_OUT): $(OUT)/%: $(BUILD)/tests/fuzz/%.o $(FUZZ_HELPERS:%.c=$(BUILD)/%.o) 
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) -fsanitize=fuzzer -o $@ $^ $(LIBS)
 
-ifneq ($(CC),afl-clang-fast)
+ifeq ($(CC),afl-clang-fast)
+$(FUZZ_OUT): $(BUILD)/tests/fuzz/afl_edge_glue.o
+else
 $(filter $(FUZZ_MUTATED:%=$(OUT)/%),$(FUZZ_OUT)): $(OUT)/fuzz_%: $(BUILD)/tests/fuzz/mutate_%.o \
     $(BUILD)/tests/fuzz/libfuzzer_glue.o
 endif

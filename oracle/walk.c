@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,7 +28,6 @@
 struct walk {
     uint64_t *named;       /* a bit per cluster of the file */
     size_t named_capacity; /* in words */
-    uint8_t l1_piece[PIECE_BYTES], l2_piece[PIECE_BYTES];
     bool silent;
 
     /* The image being walked. */
@@ -38,11 +38,16 @@ struct walk {
     uint64_t cluster_bytes, table_bytes;
     unsigned cluster_bits;
     uint64_t clusters_named;
+
+    uint8_t l1_piece[PIECE_BYTES], l2_piece[PIECE_BYTES]; /* not zeroed: that would take longer than a small walk */
 };
 
 struct walk *walk_create(void)
 {
-    return calloc(1, sizeof(struct walk));
+    struct walk *w = malloc(sizeof(*w));
+    if (w)
+        memset(w, 0, offsetof(struct walk, l1_piece));
+    return w;
 }
 
 void walk_destroy(struct walk *w)

@@ -9,11 +9,20 @@
 #include "harness/id.h"
 #include "harness/judge.h"
 #include "simdisk/xalloc.h"
+#include "tests/fuzz/crash_features.h"
 
 /* Safe in all cells of the matrix on all disks that keep their word, as far as generated words go: phys-size and
  * size-check have one finding, on hostdev, which takes another program that opens the image (a17-old-program). */
 static const char *const safe_designs[] = {"careful", "autoclear", "phys-size", "size-check"};
 enum { SAFE_COUNT = sizeof(safe_designs) / sizeof(safe_designs[0]) };
+
+/* A workload is printed and parsed to become a scenario. Most inputs have that of one a moment ago. */
+#define SCENARIOS_KEPT 256u /* a power of two */
+
+struct kept_scenario {
+    struct gen_workload workload;
+    struct scenario *scenario; /* NULL: empty */
+};
 
 struct crash_run {
     const struct qed_design *designs[SAFE_COUNT];
@@ -21,6 +30,7 @@ struct crash_run {
     struct qed_design named;
     struct crash_disk *disk;
     struct qed_pool *pool; /* of all lives, one after the other */
+    struct kept_scenario kept[SCENARIOS_KEPT];
     /* What was wrong with the last case. */
     bool found;
     enum verdict_class class;
@@ -54,10 +64,37 @@ void crash_run_destroy(struct crash_run *r)
 {
     if (!r)
         return;
+    for (unsigned i = 0; i < SCENARIOS_KEPT; i++)
+        if (r->kept[i].scenario)
+            scenario_free(r->kept[i].scenario);
     crash_disk_destroy(r->disk);
     qed_pool_destroy(r->pool);
     free(r->id);
     free(r);
+}
+
+static bool is_same_workload(const struct gen_workload *a, const struct gen_workload *b)
+{
+    return a->backing == b->backing && a->prepared == b->prepared && a->count == b->count &&
+           !memcmp(a->steps, b->steps, a->count * sizeof(a->steps[0]));
+}
+
+/* The run's; NULL if its words cannot be played in this order. */
+static const struct scenario *scenario_of(struct crash_run *r, const struct gen_workload *w)
+{
+    struct scn_error err;
+    uint32_t hash = (uint32_t)w->backing * 2 + w->prepared;
+    for (unsigned i = 0; i < w->count; i++)
+        hash = (hash ^ (w->steps[i].word * 2u + w->steps[i].beside)) * UINT32_C(0x9e3779b1);
+    struct kept_scenario *kept = &r->kept[(hash ^ hash >> 16) % SCENARIOS_KEPT];
+    if (kept->scenario && is_same_workload(&kept->workload, w))
+        return kept->scenario;
+    if (kept->scenario)
+        scenario_free(kept->scenario);
+    kept->workload = *w;
+    if (gen_scenario(w, &kept->scenario, &err))
+        kept->scenario = NULL;
+    return kept->scenario;
 }
 
 static const struct sim_disk_model *disk_of(const struct crash_case *c)
@@ -156,6 +193,7 @@ static void judge_case(struct crash_run *r, const struct crash_case *c, const st
     crash_state_apply(space, &st, r->disk);
     judge_force(judge, c->picks, c->pick_count);
     judge_state_in_part(judge, r->disk, crash_state_when(space, &st), c->focus, take_violation, r);
+    crash_features_tell(rec, space, &st, judge_count(judge));
     r->found = r->found && !is_beyond_designs(r, c, rec);
     if (r->found)
         keep_id(r, c, rec, space, &st);
@@ -166,7 +204,7 @@ static void judge_case(struct crash_run *r, const struct crash_case *c, const st
 
 bool crash_run_case(struct crash_run *r, const struct crash_case *c)
 {
-    struct scenario *s;
+    const struct scenario *s;
     struct scn_error err;
     struct recording rec;
     struct run_options options = {
@@ -179,7 +217,7 @@ bool crash_run_case(struct crash_run *r, const struct crash_case *c)
     /* Such a design cannot read beyond a short backing file, crash or no crash: no ordering is at fault. */
     if (!options.design->backing_clip && c->workload.backing == GEN_BACKING_SHORT)
         return false;
-    if (gen_scenario(&c->workload, &s, &err))
+    if (!(s = scenario_of(r, &c->workload)))
         return false;
     if (scenario_record(s, &options, &rec, &err) == 0) {
         if (rec.live_count) {
@@ -193,7 +231,6 @@ bool crash_run_case(struct crash_run *r, const struct crash_case *c)
         }
         recording_free(&rec);
     }
-    scenario_free(s);
     return r->found;
 }
 

@@ -5,6 +5,7 @@
  *
  *     libfuzzer_glue.c   hands both to libFuzzer           build/fuzz/lib/fuzz_NAME
  *     afl_glue.c         the same for AFL++, as a library  build/fuzz/afl/fuzz_NAME, fuzz_NAME.mutator.so
+ *     afl_edge_glue.c    fuzz_feature for AFL++, within the target
  *     replay_main.c      files and folders, once each      build/fuzz/replay/fuzz_NAME (make test)
  */
 #ifndef TESTS_FUZZ_FUZZ_H
@@ -15,6 +16,11 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerInitialize(int *argc, char ***argv) __attribute__((weak));
+
+/* A target calls it: this run was in that state, of its own kind. To the fuzzer it is as if an edge had been passed, and more
+ * often than before counts too. feature < FUZZ_FEATURES; the replayer does nothing. */
+#define FUZZ_FEATURES 4096u
+void fuzz_feature(uint32_t feature);
 
 /* Changes data in place; at most max bytes. The new size, at least 1 if max is. The same input and seed give the same
  * output. Uses nothing of the project but headers and mutate_kit: it is linked into a library of its own for AFL++. */

@@ -18,6 +18,11 @@
 
 #define INPUT_MAX (4u << 20)
 
+void fuzz_feature(uint32_t feature)
+{
+    (void)feature;
+}
+
 static unsigned long inputs;
 static const char *volatile current;
 

@@ -16,7 +16,7 @@ work=$build/run
 found=$build/found
 
 # Short stacks for allocations, and little memory held back: half the time goes into these otherwise.
-asan=malloc_context_size=4:quarantine_size_mb=8:detect_stack_use_after_return=0
+asan=malloc_context_size=1:quarantine_size_mb=4:thread_local_quarantine_size_kb=64:detect_stack_use_after_return=0
 # The machine may be busy: only what takes ten seconds is a hang.
 export AFL_SKIP_CPUFREQ=1 AFL_I_DONT_CARE_ABOUT_MISSING_CRASHES=1 AFL_NO_UI=1 AFL_NO_AFFINITY=1 AFL_FAST_CAL=1
 export AFL_HANG_TMOUT=10000
