@@ -18,6 +18,12 @@ enum { SAFE_COUNT = sizeof(safe_designs) / sizeof(safe_designs[0]) };
 
 /* A workload is printed and parsed to become a scenario. Most inputs have that of one a moment ago. */
 #define SCENARIOS_KEPT 256u /* a power of two */
+/* AFL++ counts edges in the parser too, and takes one that is not passed each time for noise: there each is parsed anew. */
+#ifdef __AFL_COMPILER
+#define KEEPS_SCENARIOS false
+#else
+#define KEEPS_SCENARIOS true
+#endif
 
 struct kept_scenario {
     struct gen_workload workload;
@@ -87,7 +93,7 @@ static const struct scenario *scenario_of(struct crash_run *r, const struct gen_
     for (unsigned i = 0; i < w->count; i++)
         hash = (hash ^ (w->steps[i].word * 2u + w->steps[i].beside)) * UINT32_C(0x9e3779b1);
     struct kept_scenario *kept = &r->kept[(hash ^ hash >> 16) % SCENARIOS_KEPT];
-    if (kept->scenario && is_same_workload(&kept->workload, w))
+    if (KEEPS_SCENARIOS && kept->scenario && is_same_workload(&kept->workload, w))
         return kept->scenario;
     if (kept->scenario)
         scenario_free(kept->scenario);
