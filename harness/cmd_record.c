@@ -15,18 +15,17 @@
 #include <stdarg.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "harness/commands.h"
 #include "harness/options.h"
+#include "harness/qemu_io.h"
 #include "harness/target.h"
 #include "oracle/tag.h"
 #include "scenarios/replay.h"
 #include "simdisk/dm_log.h"
 #include "simdisk/xalloc.h"
 
-#define PROMPT       "qemu-io> "
 #define ANSWER_MAX   4096u
 #define LOG_MAX      (UINT64_C(256) << 20)
 #define COMMAND_MAX  128
@@ -61,9 +60,8 @@ struct record {
     const char *format, *format_options; /* QEMU's driver; and what `create -o' gets besides, or NULL */
     char image[32], base[32];            /* what QEMU writes to, and its state before */
     FILE *guest;
-    pid_t child;
-    FILE *to, *from;
-    char answer[ANSWER_MAX];
+    struct qemu_io qemu;
+    char answer[ANSWER_MAX];  /* of the last program */
     uint64_t entries, log_at; /* of the log so far; where the next one will be */
     struct under_way *under_way;
     size_t under_way_count, under_way_cap;
@@ -166,83 +164,19 @@ static int make_directory(const char *path)
 
 /* --- programs ------------------------------------------------------------------------------------------------------ */
 
-static bool have_program(const char *name)
+static char *first_line(char *text)
 {
-    const char *path = getenv("PATH");
-    char *copy = xalloc_check(strdup(path ? path : "")), *save = NULL, full[PATH_MAX];
-    bool found = false;
-    for (char *dir = strtok_r(copy, ":", &save); dir && !found; dir = strtok_r(NULL, ":", &save)) {
-        snprintf(full, sizeof(full), "%s/%s", dir, name);
-        found = !access(full, X_OK);
-    }
-    free(copy);
-    return found;
-}
-
-static void become(const struct record *r, char *const argv[], int in, int out)
-{
-    if (chdir(r->dir) || dup2(in, 0) < 0 || dup2(out, 1) < 0 || dup2(out, 2) < 0)
-        _exit(126);
-    execvp(argv[0], argv);
-    _exit(127);
+    text[strcspn(text, "\n")] = 0;
+    return text;
 }
 
 /* In DIR. 0, or an exit code after what it said. */
 static int run_program(struct record *r, char *const argv[])
 {
-    int out[2], status = 0;
-    if (pipe2(out, O_CLOEXEC))
-        return complain(EXIT_INTERNAL, "no pipe: %s", strerror(errno));
-    int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    pid_t child = fork();
-    if (child == 0)
-        become(r, argv, null, out[1]);
-    close(out[1]);
-    if (null >= 0)
-        close(null);
-    FILE *from = xalloc_check(fdopen(out[0], "r"));
-    size_t n = fread(r->answer, 1, sizeof(r->answer) - 1, from);
-    r->answer[n] = 0;
-    fclose(from);
-    if (child < 0 || waitpid(child, &status, 0) < 0 || status) {
-        r->answer[strcspn(r->answer, "\n")] = 0;
-        return complain(EXIT_INTERNAL, "%s failed: %s", argv[0], r->answer);
-    }
-    return 0;
-}
-
-/* Until the prompt, which is not part of the answer. False at the end of the stream. */
-static bool read_answer(struct record *r)
-{
-    size_t used = 0, prompt = strlen(PROMPT);
-    for (int c; (c = fgetc(r->from)) != EOF;) {
-        if (used + 1 == sizeof(r->answer)) { /* the end is what counts */
-            memmove(r->answer, r->answer + used / 2, used - used / 2);
-            used -= used / 2;
-        }
-        r->answer[used++] = (char)c;
-        r->answer[used] = 0;
-        if (used >= prompt && !strcmp(r->answer + used - prompt, PROMPT)) {
-            r->answer[used - prompt] = 0;
-            return true;
-        }
-    }
-    r->answer[used] = 0;
-    return false;
-}
-
-static void stop_qemu(struct record *r, bool kill_it)
-{
-    if (!r->child)
-        return;
-    if (kill_it)
-        kill(r->child, SIGKILL);
-    fclose(r->to); /* the end of its input: qemu-io closes the image */
-    while (fgetc(r->from) != EOF)
-        ;
-    fclose(r->from);
-    waitpid(r->child, NULL, 0);
-    r->child = 0;
+    int status = 0, ret = qemu_program(r->dir, argv, r->answer, sizeof(r->answer), &status);
+    if (!ret && !status)
+        return 0;
+    return complain(EXIT_INTERNAL, "%s failed: %s", argv[0], ret ? strerror(-ret) : first_line(r->answer));
 }
 
 /* Opens the image. logged: over blklogwrites. */
@@ -261,36 +195,24 @@ static int start_qemu(struct record *r, bool logged)
     else
         snprintf(options, sizeof(options), "driver=%s%s,file.driver=file,file.filename=%s", r->format, more, r->image);
     char *argv[] = {"qemu-io", "-t", "writeback", "--image-opts", options, NULL};
-    int in[2], out[2];
-    if (pipe2(in, O_CLOEXEC) || pipe2(out, O_CLOEXEC))
-        return complain(EXIT_INTERNAL, "no pipe: %s", strerror(errno));
-    r->child = fork();
-    if (r->child == 0)
-        become(r, argv, in[0], out[1]);
-    close(in[0]);
-    close(out[1]);
-    if (r->child < 0) {
-        r->child = 0;
-        return complain(EXIT_INTERNAL, "cannot start qemu-io: %s", strerror(errno));
-    }
-    r->to = xalloc_check(fdopen(in[1], "w"));
-    r->from = xalloc_check(fdopen(out[0], "r"));
-    if (read_answer(r))
-        return 0;
-    r->answer[strcspn(r->answer, "\n")] = 0;
-    return complain(EXIT_INTERNAL, "qemu-io cannot open the image: %s", r->answer);
+    int ret = qemu_io_start(&r->qemu, r->dir, argv);
+    if (ret == -EPIPE)
+        return complain(EXIT_INTERNAL, "qemu-io cannot open the image: %s", first_line(r->qemu.answer));
+    return ret ? complain(EXIT_INTERNAL, "cannot start qemu-io: %s", strerror(-ret)) : 0;
 }
 
 /* One command, and its answer. 0, or an exit code: a request that failed ends the recording. */
 static int ask(struct record *r, const char *command)
 {
-    fprintf(r->to, "%s\n", command);
-    if (fflush(r->to) || !read_answer(r))
-        return complain(EXIT_INTERNAL, "qemu-io died at '%s'", command);
-    if (!strstr(r->answer, "failed") && !strstr(r->answer, "not found") && !strstr(r->answer, "nvalid"))
+    char line[COMMAND_MAX + 1];
+    snprintf(line, sizeof(line), "%s\n", command);
+    int ret = qemu_io_ask(&r->qemu, line);
+    if (ret)
+        return complain(EXIT_INTERNAL, "qemu-io %s at '%s'", ret == -ETIMEDOUT ? "came to no end" : "died", command);
+    char *answer = r->qemu.answer;
+    if (!strstr(answer, "failed") && !strstr(answer, "not found") && !strstr(answer, "nvalid"))
         return 0;
-    r->answer[strcspn(r->answer, "\n")] = 0;
-    return complain(EXIT_INTERNAL, "qemu-io: '%s': %s", command, r->answer);
+    return complain(EXIT_INTERNAL, "qemu-io: '%s': %s", command, first_line(answer));
 }
 
 /* --- the log ------------------------------------------------------------------------------------------------------- */
@@ -350,13 +272,13 @@ static int play(struct record *r, const struct scn_stmt *s, uint8_t byte, bool l
 {
     char command[COMMAND_MAX];
     if (s->op == SCN_CLOSE) {
-        stop_qemu(r, false);
+        qemu_io_end(&r->qemu);
         return 0;
     }
     if (s->op == SCN_OPEN)
-        return r->child ? complain(EXIT_USAGE, "line %u: 'open' while the image is open", s->line)
-                        : start_qemu(r, logged);
-    if (!r->child)
+        return r->qemu.child ? complain(EXIT_USAGE, "line %u: 'open' while the image is open", s->line)
+                             : start_qemu(r, logged);
+    if (!r->qemu.child)
         return complain(EXIT_USAGE, "line %u: '%s' while the image is closed", s->line, s->text);
     command_of(s, byte, command);
     return ask(r, command);
@@ -397,7 +319,10 @@ static int prepare(struct record *r, size_t count)
         const struct scn_stmt *s = &r->scenario->stmts[i];
         code = play(r, s, s->op == SCN_WRITE ? next_byte(r, PREPARE_BYTE) : 0, false);
     }
-    stop_qemu(r, code != 0);
+    if (code)
+        qemu_io_stop(&r->qemu);
+    else
+        qemu_io_end(&r->qemu);
     r->writes = 0;
     return code;
 }
@@ -444,7 +369,7 @@ static int record_statements(struct record *r, size_t from)
         code = record_one(r, &s->stmts[i]);
     if (!code && r->under_way_count)
         code = record_one(r, &all);
-    stop_qemu(r, true);
+    qemu_io_stop(&r->qemu);
     free(r->under_way);
     return code;
 }
@@ -629,7 +554,7 @@ int cmd_record(int argc, char **argv)
     snprintf(r.image, sizeof(r.image), "image.%.15s", r.format);
     snprintf(r.base, sizeof(r.base), "base.%.15s", r.format);
     code = code ? code : check_scenario(&r);
-    if (!code && (!have_program("qemu-io") || !have_program("qemu-img")))
+    if (!code && (!qemu_have("qemu-io") || !qemu_have("qemu-img")))
         code = complain(EXIT_INTERNAL, "there is no qemu-io or no qemu-img in PATH (Debian: qemu-utils)");
     r.dir = o.arguments[1];
     code = code ? code : make_directory(r.dir);

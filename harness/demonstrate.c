@@ -62,7 +62,7 @@ static int check(struct show *s)
 {
     char answer[4096];
     char *argv[] = {"qemu-img", "check", "-T", "unsafe", "--image-opts", s->options, NULL};
-    int status = 0, ret = qemu_program(argv, answer, sizeof(answer), &status);
+    int status = 0, ret = qemu_program(NULL, argv, answer, sizeof(answer), &status);
     if (ret)
         return fail(s, "qemu-img check", ret);
     char *statistics = strstr(answer, "Image end offset");
@@ -207,7 +207,7 @@ static void live(struct show *s)
 static int show(struct show *s)
 {
     int ret = check(s);
-    if (ret || (ret = qemu_io_start(&s->io)))
+    if (ret || (ret = qemu_io_start(&s->io, NULL, NULL)))
         return ret == -ETIMEDOUT || ret == -EPIPE ? fail(s, "qemu-io", ret) : ret;
     if (open_again(s)) {
         if (s->sector != UINT64_MAX)

@@ -312,7 +312,7 @@ static void check_file(struct seat *s, const char *path, bool repair, struct qem
     image_options(s->b, path, true, options);
     char *argv[] = {"qemu-img",     "check", "--output=json",      "-T",  "unsafe",
                     "--image-opts", options, repair ? "-r" : NULL, "all", NULL};
-    int ret = qemu_program(argv, answer, sizeof(answer), &status);
+    int ret = qemu_program(NULL, argv, answer, sizeof(answer), &status);
     if (ret == -ETIMEDOUT || (!ret && WIFSIGNALED(status))) {
         snprintf(s->look->died, sizeof(s->look->died), "qemu-img check%s %s", repair ? " -r all" : "",
                  ret ? "came to no end" : "was killed by a signal");
@@ -336,7 +336,7 @@ static bool ask(struct seat *s, const char *command)
     int ret = 0;
     if (s->look->died[0])
         return false;
-    if (!s->io.child && (ret = qemu_io_start(&s->io))) {
+    if (!s->io.child && (ret = qemu_io_start(&s->io, NULL, NULL))) {
         fail(s->b, "cannot start qemu-io: %s", strerror(-ret));
         return false;
     }
@@ -396,7 +396,7 @@ static void take_info(struct seat *s, const char *path)
     int status = 0;
     image_options(s->b, path, false, options);
     char *argv[] = {"qemu-img", "info", "--output=json", "--image-opts", options, NULL};
-    if (qemu_program(argv, answer, sizeof(answer), &status) || status)
+    if (qemu_program(NULL, argv, answer, sizeof(answer), &status) || status)
         return; /* then it does not open either */
     s->look->image_bytes = strtoull(last_member(answer, "\"virtual-size\": "), NULL, 10);
     s->look->marked = !strncmp(last_member(answer, "\"dirty-flag\": "), "true", 4);
@@ -751,7 +751,7 @@ uint64_t qemu_bench_place(struct qemu_bench *b, struct blockdev *dev, uint64_t s
     image_options(b, path, true, options);
     char *argv[] = {"qemu-img", "map", "--output=json", "--image-opts", options, NULL};
     char *answer = xmalloc(PIECE);
-    if (!qemu_program(argv, answer, PIECE, &status))
+    if (!qemu_program(NULL, argv, answer, PIECE, &status))
         found = find_extent(answer, sector);
     free(answer);
     unlink(path);

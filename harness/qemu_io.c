@@ -33,13 +33,14 @@ bool qemu_have(const char *program)
 }
 
 /* `in` and `out` become its stdin and, both, stdout and stderr. */
-static int start(char *const argv[], int in, int out, pid_t *child)
+static int start(const char *dir, char *const argv[], int in, int out, pid_t *child)
 {
     posix_spawn_file_actions_t actions;
     int ret = posix_spawn_file_actions_init(&actions);
     if (ret)
         return -ret;
-    ret = posix_spawn_file_actions_adddup2(&actions, in, 0);
+    ret = dir ? posix_spawn_file_actions_addchdir_np(&actions, dir) : 0;
+    ret = ret ? ret : posix_spawn_file_actions_adddup2(&actions, in, 0);
     ret = ret ? ret : posix_spawn_file_actions_adddup2(&actions, out, 1);
     ret = ret ? ret : posix_spawn_file_actions_adddup2(&actions, out, 2);
     ret = ret ? ret : posix_spawnp(child, argv[0], &actions, NULL, argv, environ);
@@ -79,7 +80,7 @@ static int wait_for(pid_t child)
     return status;
 }
 
-int qemu_program(char *const argv[], char *out, size_t size, int *status)
+int qemu_program(const char *dir, char *const argv[], char *out, size_t size, int *status)
 {
     int pipes[2], null = open("/dev/null", O_RDONLY | O_CLOEXEC);
     pid_t child = 0;
@@ -89,7 +90,7 @@ int qemu_program(char *const argv[], char *out, size_t size, int *status)
             close(null);
         return ret;
     }
-    int ret = start(argv, null, pipes[1], &child);
+    int ret = start(dir, argv, null, pipes[1], &child);
     close(pipes[1]);
     close(null);
     long until = now_ms() + TIMEOUT_S * 1000L;
@@ -132,23 +133,43 @@ static int read_answer(struct qemu_io *io)
     }
 }
 
+/* The answer stays. */
+static void bury(struct qemu_io *io)
+{
+    if (io->to >= 0)
+        close(io->to);
+    close(io->from);
+    kill(io->child, SIGKILL);
+    wait_for(io->child);
+    io->child = 0;
+}
+
 void qemu_io_stop(struct qemu_io *io)
 {
-    if (io->child) {
-        close(io->to);
-        close(io->from);
-        kill(io->child, SIGKILL);
-        wait_for(io->child);
-    }
+    if (io->child)
+        bury(io);
     free(io->answer);
     *io = (struct qemu_io){0};
 }
 
-int qemu_io_start(struct qemu_io *io)
+void qemu_io_end(struct qemu_io *io)
 {
-    char *argv[] = {"qemu-io", NULL};
+    char rest[512];
+    long until = now_ms() + TIMEOUT_S * 1000L;
+    if (io->child) {
+        close(io->to);
+        while (read_some(io->from, rest, sizeof(rest), until) > 0)
+            ;
+        io->to = -1;
+    }
+    qemu_io_stop(io);
+}
+
+int qemu_io_start(struct qemu_io *io, const char *dir, char *const argv[])
+{
+    char *alone[] = {"qemu-io", NULL};
     int in[2], out[2];
-    *io = (struct qemu_io){0};
+    qemu_io_stop(io);
     if (pipe2(in, O_CLOEXEC))
         return -errno;
     if (pipe2(out, O_CLOEXEC)) {
@@ -157,7 +178,7 @@ int qemu_io_start(struct qemu_io *io)
         close(in[1]);
         return ret;
     }
-    int ret = start(argv, in[0], out[1], &io->child);
+    int ret = start(dir, argv ? argv : alone, in[0], out[1], &io->child);
     close(in[0]);
     close(out[1]);
     io->to = in[1];
@@ -170,7 +191,7 @@ int qemu_io_start(struct qemu_io *io)
     }
     if (read_answer(io) == 1)
         return 0;
-    qemu_io_stop(io);
+    bury(io);
     return -EPIPE;
 }
 
@@ -186,10 +207,6 @@ int qemu_io_ask(struct qemu_io *io, const char *command)
     int ret = read_answer(io);
     if (ret == 1)
         return 0;
-    close(io->to);
-    close(io->from);
-    kill(io->child, SIGKILL);
-    wait_for(io->child);
-    io->child = 0; /* the answer stays */
+    bury(io);
     return ret == -ETIMEDOUT ? ret : -EPIPE;
 }

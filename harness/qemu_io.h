@@ -17,9 +17,9 @@
 /* Is there an executable file of that name in $PATH? */
 bool qemu_have(const char *program);
 
-/* Runs it in the current directory, stdin empty, and takes what it says on stdout and stderr (the first size-1 bytes).
+/* Runs it in dir (NULL: the current directory), stdin empty, and takes what it says on stdout and stderr (the first size-1 bytes).
  * 0 and *status as of waitpid(); -ETIMEDOUT after a minute, when it is killed; or -errno. */
-int qemu_program(char *const argv[], char *out, size_t size, int *status);
+int qemu_program(const char *dir, char *const argv[], char *out, size_t size, int *status);
 
 struct qemu_io {
     pid_t child; /* 0: none */
@@ -28,10 +28,14 @@ struct qemu_io {
     size_t size, cap;
 };
 
-/* Starts one without an image. 0 or -errno. */
-int qemu_io_start(struct qemu_io *io);
+/* Starts one, in dir (NULL: the current directory); argv NULL: without an image. 0 or -errno; -EPIPE: it died before it
+ * asked for a command (answer: what it said). Before the first start *io is all zero. */
+int qemu_io_start(struct qemu_io *io, const char *dir, char *const argv[]);
 /* 0; -EPIPE: it died (answer: its last words); -ETIMEDOUT: it came to no end. Then it is gone. */
 int qemu_io_ask(struct qemu_io *io, const char *command);
+/* Kills it. */
 void qemu_io_stop(struct qemu_io *io);
+/* Ends its input, so that it closes its image and goes. */
+void qemu_io_end(struct qemu_io *io);
 
 #endif

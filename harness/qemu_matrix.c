@@ -192,7 +192,7 @@ static int record_row(struct matrix *m, struct row *row)
     if (asprintf(&row->dir, "%s/%s", m->dir, row->scenario->name) < 0)
         xalloc_check(NULL);
     char *argv[] = {"/proc/self/exe", "record", "-q", file, row->dir, NULL};
-    int ret = qemu_program(argv, answer, sizeof(answer), &status);
+    int ret = qemu_program(NULL, argv, answer, sizeof(answer), &status);
     if (ret || !WIFEXITED(status) || WEXITSTATUS(status) == EXIT_INTERNAL) {
         complain("%s: %s", row->name, ret ? strerror(-ret) : answer);
         return EXIT_INTERNAL;
@@ -265,7 +265,7 @@ static void make_canary(struct matrix *m)
         snprintf(copy, sizeof(copy), "%.3000s/no-flushes", m->dir);
         snprintf(log, sizeof(log), "%s/" REPLAY_LOG, copy);
         char *argv[] = {"cp", "-r", row->dir, copy, NULL};
-        if (qemu_program(argv, answer, sizeof(answer), &status) || status || !drop_flushes(log) ||
+        if (qemu_program(NULL, argv, answer, sizeof(answer), &status) || status || !drop_flushes(log) ||
             replay_load(copy, &m->canary, &err))
             return;
     }
