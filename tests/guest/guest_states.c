@@ -6,7 +6,7 @@
  *     guest_states --count LOG                         the entries of a log that is still being written
  *     guest_states --drop-flushes LOG                  makes marks of its flushes: the planted bug
  *
- * A state whose tables stay broken after recovery is only counted: that is a finding of the structure, which replay has.
+ * A state whose tables stay broken after recovery is named and counted apart: that is a finding of the structure, which replay has.
  * Exit: 0 all states are fine; 1 some are not; 2 usage, or what cannot be read.
  */
 #include <errno.h>
@@ -116,12 +116,13 @@ static void show(struct showing *s, const struct crash_space *space, const struc
     s->broken += broken;
     if (!ret)
         qed_abandon(q);
-    if (good)
+    if (good && !broken)
         return;
     char *text = crash_state_text(space, state);
-    printf("bad: crash point %" PRIu32 ", %" PRIu32 " entries, survivors %.100s %s\n", when, when / 2, text, err.text);
+    printf("%s: crash point %" PRIu32 ", %" PRIu32 " entries, survivors %.100s %s\n", broken ? "broken tables" : "bad",
+           when, when / 2, text, err.text);
     free(text);
-    s->bad++;
+    s->bad += !good;
 }
 
 static int show_all(struct showing *s, const struct scenario *scenario, uint64_t count, uint64_t seed)
