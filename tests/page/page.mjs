@@ -127,7 +127,7 @@ for (const [size, viewport] of Object.entries(sizes))
         await page.screenshot({ path: `${shots}/${size}-${colorScheme}-finding.png` });
       }
     }
-    for (const part of ["bugs", "cost", "ledger", "trend", "utilisation"]) {
+    for (const part of ["bugs", "cost", "ledger", "trend", "utilisation", "fuzzers"]) {
       await page.evaluate((id) => { document.getElementById(id).scrollIntoView(); }, part);
       await page.waitForTimeout(100);
       await page.screenshot({ path: `${shots}/${size}-${colorScheme}-${part}.png` });
