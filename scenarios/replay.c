@@ -351,6 +351,20 @@ static int load_meta(struct replay *r, const char *dir, struct scn_error *err)
     return ret;
 }
 
+/* Was another operation of the guest under way beside this one? If not, what was written meanwhile is this one's own: qcow2
+ * writes its tables when it is asked to flush, and flushes them then. */
+static bool *find_overlapping(const struct replay *r)
+{
+    bool *beside = xcalloc(r->guest_count + 1, sizeof(*beside));
+    size_t until = 0;
+    for (size_t i = 0; i < r->guest_count; i++) {
+        const struct replay_guest *g = &r->guest[i];
+        beside[i] = until > g->log_start || (i + 1 < r->guest_count && r->guest[i + 1].log_start < g->log_end);
+        until = g->log_end > until ? g->log_end : until;
+    }
+    return beside;
+}
+
 /* When each flush was submitted, at the earliest: a flush of the guest was asked for when the guest asked. What a write
  * flushes for itself covers what that write did before, so it is taken for submitted when it is logged. The guest's lines
  * stand in the order of their beginnings, so of its flushes that are not over the first is the earliest. */
@@ -358,11 +372,13 @@ static void submit_flushes(struct replay *r)
 {
     size_t k = 0, writes = 0;
     size_t *writes_before = xcalloc(r->entry_count, sizeof(*writes_before));
+    bool *beside = find_overlapping(r);
     for (size_t i = 0; i < r->entry_count; i++) {
         struct replay_entry *e = &r->entries[i];
         while (k < r->guest_count && (r->guest[k].op != SCN_FLUSH || r->guest[k].log_end <= i))
             k++;
-        bool asked = e->kind == HIST_FLUSH && !r->by_kernel && k < r->guest_count && r->guest[k].log_start <= i;
+        bool asked =
+            e->kind == HIST_FLUSH && !r->by_kernel && k < r->guest_count && r->guest[k].log_start <= i && beside[k];
         size_t since = asked ? r->guest[k].log_start : i;
         writes_before[i] = writes;
         r->uncovered += writes - writes_before[since];
@@ -370,6 +386,7 @@ static void submit_flushes(struct replay *r)
         e->submitted = r->other_reading ? since : i;
     }
     free(writes_before);
+    free(beside);
 }
 
 static int load(struct replay *r, const char *name, struct scn_error *err)
