@@ -21,6 +21,10 @@ static const char search_doc[] =
     "Exit status: 0 there is a safe design for every disk model, 1 there is none for some, 2 usage, 3 I/O error, 130 "
     "interrupted.";
 
+/* Few cells take more, all on hostdev, where what a lost table sector leaves is any old bytes: tens of seconds each, and no
+ * end even so. They are cut, and the output says so. */
+#define SEARCH_LIMIT 100000
+
 struct job {
     struct options o;
     struct bound bound, cost;
@@ -320,6 +324,8 @@ int cmd_designs_search(int argc, char **argv)
         return ret;
     options_catch_signals();
     options_default_disks(&j.o, true);
+    if (!j.o.limit_given)
+        j.o.cell.limit = SEARCH_LIMIT;
     if (j.o.argument_count)
         ret = complain(EXIT_USAGE, "takes no argument; --disk names a disk model");
     else if (load(&j, &err))

@@ -344,6 +344,38 @@ static int parse_output(struct options *o, char *arg, const struct argp_state *s
     return 0;
 }
 
+/* What belongs to generated workloads, and to QEMU. */
+static error_t parse_special(struct options *o, int key, char *arg, struct argp_state *state)
+{
+    switch (key) {
+    case KEY_OPS:
+        return parse_count("ops", arg, 1, &o->gen_ops, state);
+    case KEY_EVENTS:
+        o->gen_events_given = true;
+        return parse_count("events", arg, 0, &o->gen_events, state);
+    case KEY_WITH:
+        o->gen_with = arg;
+        return 0;
+    case KEY_ONLY:
+        o->gen_only = arg;
+        return 0;
+    case KEY_JUDGE:
+        o->gen_judge = true;
+        return 0;
+    case KEY_JUDGE_BY:
+        return parse_judge(o, arg, state);
+    case KEY_ENGINE:
+        return parse_engine(o, arg, state);
+    case KEY_SAMPLE:
+        return parse_sample(o, arg, state);
+    case KEY_DEMONSTRATE:
+        o->demonstrate = true;
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
 static error_t parse_option(int key, char *arg, struct argp_state *state)
 {
     struct options *o = state->input;
@@ -395,29 +427,6 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
     case KEY_DRY_RUN:
         o->dry_run = true;
         return 0;
-    case KEY_OPS:
-        return parse_count("ops", arg, 1, &o->gen_ops, state);
-    case KEY_EVENTS:
-        o->gen_events_given = true;
-        return parse_count("events", arg, 0, &o->gen_events, state);
-    case KEY_WITH:
-        o->gen_with = arg;
-        return 0;
-    case KEY_ONLY:
-        o->gen_only = arg;
-        return 0;
-    case KEY_JUDGE:
-        o->gen_judge = true;
-        return 0;
-    case KEY_JUDGE_BY:
-        return parse_judge(o, arg, state);
-    case KEY_ENGINE:
-        return parse_engine(o, arg, state);
-    case KEY_SAMPLE:
-        return parse_sample(o, arg, state);
-    case KEY_DEMONSTRATE:
-        o->demonstrate = true;
-        return 0;
     case KEY_FORMAT:
         o->format = arg;
         return 0;
@@ -435,7 +444,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
         o->arguments[o->argument_count++] = arg;
         return 0;
     default:
-        return ARGP_ERR_UNKNOWN;
+        return parse_special(o, key, arg, state);
     }
 }
 

@@ -53,6 +53,7 @@ struct search {
     const struct bound_workload *workload;
     struct cell_options cell;
     struct known *known;
+    struct known once;  /* of a workload that is looked at once */
     struct known *late; /* by workload: the late ones are looked at again, for other designs, which share much */
 };
 
@@ -211,9 +212,8 @@ static int run_test(struct search *x, size_t workload)
 {
     struct box_list left = {0}, unsafe = {0};
     struct filtering f = {.x = x, .safe = &left, .unsafe = &unsafe};
-    struct known once = {0};
     const bool late = x->o->bound->workloads[workload].late;
-    begin_workload(x, &x->o->bound->workloads[workload], &x->o->cell, late ? &x->late[workload] : &once);
+    begin_workload(x, &x->o->bound->workloads[workload], &x->o->cell, late ? &x->late[workload] : &x->once);
     for (size_t i = 0; i < x->candidates.count && !f.ret; i++) {
         size_t mark = left.count, wrong = unsafe.count;
         f.ret = record_all(x, &x->candidates.items[i]);
@@ -224,7 +224,7 @@ static int run_test(struct search *x, size_t workload)
         left.count = mark; /* all of it is safe: it need not fall apart */
         box_list_add(&left, &x->candidates.items[i]);
     }
-    forget(&once);
+    forget(&x->once);
     if (f.ret || !unsafe.count) {
         box_list_free(&left);
         box_list_free(&unsafe);
@@ -328,15 +328,14 @@ static int add_cost(struct search *x, const struct bound_workload *w, struct par
     o.limit = SAMPLES_PER_SPACE;
     o.first_life = true;
     o.nested = 0;
-    struct known once = {0};
-    begin_workload(x, w, &o, &once);
+    begin_workload(x, w, &o, &x->once);
     for (size_t i = 0; i < parts->count && !c.ret; i++) {
         c.sums = parts->items[i].sums;
         c.ret = record_all(x, &parts->items[i].box);
         if (!c.ret)
             box_tree_split(x->known->tree, &parts->items[i].box, cost_recorded, &c);
     }
-    forget(&once);
+    forget(&x->once);
     free(parts->items);
     *parts = next;
     merge_parts(parts);
