@@ -53,9 +53,11 @@ while read -r field _ _ to verdict; do
         fi
         ;;
     scenario\ *)
-        if "$q" matrix "${how#scenario }" --design "$design,$weak" --disk $disk -q 2>/dev/null | grep -q '1 unsafe'; then
+        read -r _ path on <<<"$how"
+        if "$q" matrix "$path" --design "$design" --disk "$on" -q 2>/dev/null | grep -q ' 0 unsafe' &&
+            "$q" matrix "$path" --design "$design,$weak" --disk "$on" -q 2>/dev/null | grep -q '1 unsafe'; then
             needed=$((needed + 1))
-            say "$weak" "caught: ${how#scenario }: $why"
+            say "$weak" "caught: $path, $on: $why"
         else
             survived=$((survived + 1))
             say "$weak" 'SURVIVED'
