@@ -46,19 +46,6 @@ size_t campaign_size(const struct campaign *c)
 
 /* --- in the worker ------------------------------------------------------------------------------------------------- */
 
-static int take_cell(void *opaque, const struct store_cell *cell, struct scn_error *err)
-{
-    (void)err;
-    bytes_put_u64(opaque, 0);
-    cell_wire_put(opaque, cell);
-    return 0;
-}
-
-static void beat(void *opaque, uint64_t executions)
-{
-    workers_beat(opaque, executions);
-}
-
 static struct cell_options options_of(const struct campaign *c, size_t index)
 {
     struct cell_options o = c->options->cell;
@@ -72,16 +59,7 @@ static void judge_cell(const struct campaign *c, struct workers_self *self, size
 {
     const struct plan_cell *cell = &c->plan->cells[index];
     struct cell_options o = options_of(c, index);
-    struct scn_error err = {""};
-    o.stop = NULL;
-    o.beat = beat;
-    o.beat_opaque = self;
-    int ret = cell_judge(cell->scenario, cell->design, cell->disk, &o, take_cell, result, &err);
-    if (!ret)
-        return;
-    result->size = 0;
-    bytes_put_u64(result, (uint64_t)-ret);
-    bytes_put_text(result, err.text);
+    cell_wire_judge(cell->scenario, cell->design, cell->disk, &o, self, result);
 }
 
 static void job(void *opaque, struct workers_self *self, size_t index, const uint8_t *request, size_t size,

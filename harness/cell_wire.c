@@ -164,3 +164,34 @@ void cell_wire_free(struct cell_wire *w)
     free(w->epochs);
     *w = (struct cell_wire){0};
 }
+
+/* --- in a worker --------------------------------------------------------------------------------------------------- */
+
+static int take_cell(void *opaque, const struct store_cell *cell, struct scn_error *err)
+{
+    (void)err;
+    bytes_put_u64(opaque, 0);
+    cell_wire_put(opaque, cell);
+    return 0;
+}
+
+static void beat(void *opaque, uint64_t executions)
+{
+    workers_beat(opaque, executions);
+}
+
+void cell_wire_judge(const struct scenario *s, const struct qed_design *design, const struct sim_disk_model *disk,
+                     const struct cell_options *options, struct workers_self *self, struct bytes *answer)
+{
+    struct cell_options o = *options;
+    struct scn_error err = {""};
+    o.stop = NULL;
+    o.beat = beat;
+    o.beat_opaque = self;
+    int ret = cell_judge(s, design, disk, &o, take_cell, answer, &err);
+    if (!ret)
+        return;
+    answer->size = 0;
+    bytes_put_u64(answer, (uint64_t)-ret);
+    bytes_put_text(answer, err.text);
+}

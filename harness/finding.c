@@ -209,15 +209,15 @@ static void retell_violation(void *opaque, const struct violation *v)
     snprintf(r->f->what, sizeof(r->f->what), "%s", v->what);
 }
 
-/* The survivors, and after a slash the answers that made the power fail again. */
-static char *survivors_text(const struct crash_space *space, const struct finding *f)
+char *finding_survivors(const struct crash_space *space, const struct crash_state *state, const uint32_t *picks,
+                        unsigned pick_count)
 {
-    char *first = crash_state_text(space, &f->state), *text = NULL;
+    char *first = crash_state_text(space, state), *text = NULL;
     size_t size = 0;
     FILE *out = xalloc_check(open_memstream(&text, &size));
     fputs(first, out);
-    for (unsigned i = 0; i < f->pick_count; i++)
-        fprintf(out, "%c%" PRIu32, i ? '.' : '/', f->picks[i]);
+    for (unsigned i = 0; i < pick_count; i++)
+        fprintf(out, "%c%" PRIu32, i ? '.' : '/', picks[i]);
     fclose(out);
     free(first);
     return text;
@@ -257,7 +257,7 @@ static void tell(struct finding *f, const struct minimal *m, const struct record
     judge_explain(m->judge, false);
     free(f->text);
     free(f->story);
-    f->text = survivors_text(m->space, f);
+    f->text = finding_survivors(m->space, &f->state, f->picks, f->pick_count);
     f->story = story_tell(f, m->space, recording);
     timeline_free(&f->timeline);
     timeline_make(f, m->space, recording, &f->timeline);

@@ -54,6 +54,10 @@ struct finding_set {
     uint64_t run;          /* of the recording being judged, where there are several: set by whoever judges */
 };
 
+/* The survivors, and after a slash the answers that made the power fail again, as ids have them. The caller's. */
+char *finding_survivors(const struct crash_space *space, const struct crash_state *state, const uint32_t *picks,
+                        unsigned pick_count);
+
 void finding_set_free(struct finding_set *set);
 /* Takes note of a violation shown by this state. */
 void finding_add(struct finding_set *set, const struct crash_space *space, const struct crash_state *state,

@@ -44,17 +44,22 @@ void json_string(FILE *out, const char *text)
     putc('"', out);
 }
 
-void json_finding(FILE *out, const struct shrink_finding *f)
+void json_place(FILE *out, bool has_sector, uint64_t sector, const char *expected, const char *found, const char *why)
 {
     fputs("\"guest_sector\":", out);
-    if (f->has_guest_sector)
-        fprintf(out, "%" PRIu64, f->guest_sector);
+    if (has_sector)
+        fprintf(out, "%" PRIu64, sector);
     else
         fputs("null", out);
     fputs(",\"expected\":", out);
-    json_string(out, f->expected);
+    json_string(out, expected);
     fputs(",\"found\":", out);
-    json_string(out, f->found);
+    json_string(out, found);
     fputs(",\"why\":", out);
-    json_string(out, f->why);
+    json_string(out, why);
+}
+
+void json_finding(FILE *out, const struct shrink_finding *f)
+{
+    json_place(out, f->has_guest_sector, f->guest_sector, f->expected, f->found, f->why);
 }

@@ -110,6 +110,19 @@ uint64_t dm_log_entry_bytes(const uint8_t head[BLK_SECTOR_BYTES])
     return sectors > LONGEST / SECTOR ? LONGEST : (1 + sectors) * SECTOR;
 }
 
+uint64_t dm_log_drop_flushes(FILE *log)
+{
+    uint8_t head[SECTOR];
+    uint64_t dropped = 0;
+    for (long at = SECTOR; !fseek(log, at, SEEK_SET) && fread(head, sizeof(head), 1, log) == 1;
+         at += (long)dm_log_entry_bytes(head))
+        if (get_le(head + 16, 8) == DM_LOG_FLUSH && !get_le(head + 8, 8)) {
+            head[16] = DM_LOG_MARK;
+            dropped += !fseek(log, at, SEEK_SET) && fwrite(head, sizeof(head), 1, log) == 1;
+        }
+    return dropped;
+}
+
 static int bad(const struct reader *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 static int bad(const struct reader *r, const char *fmt, ...)
 {

@@ -26,6 +26,10 @@ bool dm_log_has(const struct hist_op *op);
 /* What an entry takes in a log of 512-byte sectors, with its data, by its first sector. */
 uint64_t dm_log_entry_bytes(const uint8_t head[BLK_SECTOR_BYTES]);
 
+/* Makes marks of the flushes in a log of 512-byte sectors that is open for reading and writing: the bug to plant in a
+ * recording. Returns how many. Errors are the stream's. */
+uint64_t dm_log_drop_flushes(FILE *log);
+
 /* The log's first sector. QEMU writes it with the first flush: until then it is zeros. */
 void dm_log_super(uint8_t sector[BLK_SECTOR_BYTES], uint64_t entries);
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "engine/design_text.h"
+#include "harness/finding.h"
 #include "harness/id.h"
 #include "harness/judge.h"
 #include "simdisk/xalloc.h"
@@ -144,25 +145,12 @@ static struct crash_space *find_space(const struct recording *rec, const struct 
     return space;
 }
 
-static char *survivors_text(const struct crash_run *r, const struct crash_space *space, const struct crash_state *st)
-{
-    char *survivors = crash_state_text(space, st), *text = NULL;
-    size_t size = 0;
-    FILE *out = xalloc_check(open_memstream(&text, &size));
-    fputs(survivors, out);
-    for (unsigned i = 0; i < r->pick_count; i++)
-        fprintf(out, "%c%" PRIu32, i ? '.' : '/', r->picks[i]);
-    fclose(out);
-    free(survivors);
-    return text;
-}
-
 static void keep_id(struct crash_run *r, const struct crash_case *c, const struct recording *rec,
                     const struct crash_space *space, const struct crash_state *st)
 {
     const struct sim_schedule schedule = {
         .number = 1, .seed = 1, .script = rec->choices, .script_len = rec->choice_count};
-    char *survivors = space ? survivors_text(r, space, st) : NULL;
+    char *survivors = space ? finding_survivors(space, st, r->picks, r->pick_count) : NULL;
     char name[GEN_NAME_MAX];
     free(r->id);
     gen_name(&c->workload, name, sizeof(name));

@@ -40,13 +40,11 @@ static int walk_log(const char *path, bool drop, uint64_t *entries)
     FILE *f = fopen(path, drop ? "r+" : "r");
     if (!f)
         return complain(path, strerror(errno));
+    if (drop)
+        dm_log_drop_flushes(f);
     for (long at = BLK_SECTOR_BYTES; !fseek(f, at, SEEK_SET) && fread(head, sizeof(head), 1, f) == 1;
-         at += (long)dm_log_entry_bytes(head), ++*entries)
-        if (drop && head[16] == DM_LOG_FLUSH) {
-            head[16] = DM_LOG_MARK;
-            fseek(f, at, SEEK_SET);
-            fwrite(head, sizeof(head), 1, f);
-        }
+         at += (long)dm_log_entry_bytes(head))
+        ++*entries;
     return fclose(f) ? complain(path, strerror(errno)) : 0;
 }
 
