@@ -2,12 +2,9 @@
 # A few of the random recordings of make agree-qemu; and a judge that is wrong, which they must find out.
 set -u
 QEDCRASH=${QEDCRASH:-$PWD/build/qedcrash}
-for tool in qemu-img qemu-io sqlite3; do
-    command -v "$tool" >/dev/null || { echo "$tool is not installed (Debian: qemu-utils, sqlite3)"; exit 77; }
-done
-qemu-img create --help 2>/dev/null | grep -q '\bqed\b' || { echo "this qemu-img has no QED driver"; exit 77; }
-qemu-io --image-opts driver=blklogwrites,file.driver=null-co,log.driver=null-co,log.size=1M -c quit 2>&1 |
-    grep -q 'Unknown driver' && { echo "this qemu-io has no driver blklogwrites"; exit 77; }
+# shellcheck source=tests/interop/lib.sh
+. tests/interop/lib.sh
+needs qemu-img qemu-io sqlite3 qed blklogwrites
 out=$(QEDCRASH=$QEDCRASH N=3 SEED=3 STATES=16 tests/qemu/agree.sh) || { echo "$out"; exit 1; }
 [[ $out == *"3 agree in every finding, 0 differ for a known reason, 0 DIFFER; "[1-9]" unsafe"* ]] || { echo "$out"; exit 1; }
 

@@ -2,9 +2,9 @@
 # The scripts that show QEMU's defects (docs/qemu.md) still show them, and every one of them is named on that page. They
 # were written for QEMU 7.2; a later one that does not show a defect any more is told of, and no failure.
 set -u
-for tool in qemu-img qemu-io; do
-    command -v "$tool" >/dev/null || { echo "$tool is not installed (Debian: qemu-utils)"; exit 77; }
-done
+# shellcheck source=tests/interop/lib.sh
+. tests/interop/lib.sh
+needs qemu-img qemu-io
 version=$(qemu-img --version | sed -n 's/^qemu-img version \([0-9]*\.[0-9]*\).*/\1/p')
 failed=0
 for script in docs/qemu/*.sh; do

@@ -2,12 +2,9 @@
 # replay --demonstrate: a finding's crash state on QEMU itself, and what the guest sees when it goes on. The sentences ("=>")
 # rest on what QEMU answered: of a safe recording there are none, and of each defect the one it is known for.
 set -u
-for tool in qemu-img qemu-io; do
-    command -v "$tool" >/dev/null || { echo "$tool is not installed (Debian: qemu-utils)"; exit 77; }
-done
-qemu-img create --help 2>/dev/null | grep -q '\bqed\b' || { echo "this qemu-img has no QED driver"; exit 77; }
-qemu-io --image-opts driver=blklogwrites,file.driver=null-co,log.driver=null-co,log.size=1M -c quit 2>&1 |
-    grep -q 'Unknown driver' && { echo "this qemu-io has no driver blklogwrites"; exit 77; }
+# shellcheck source=tests/interop/lib.sh
+. tests/interop/lib.sh
+needs qemu-img qemu-io qed blklogwrites
 library=$PWD/scenarios
 # shellcheck source=tests/cli/lib.sh
 . tests/cli/lib.sh

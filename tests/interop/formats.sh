@@ -2,11 +2,9 @@
 # record --format: recordings of QEMU's qcow2, which QEMU alone can judge. A log that lacks a flush that qcow2 needs must be
 # found unsafe: else that a good one is safe would say nothing.
 set -u
-for tool in qemu-img qemu-io; do
-    command -v "$tool" >/dev/null || { echo "$tool is not installed (Debian: qemu-utils)"; exit 77; }
-done
-qemu-io --image-opts driver=blklogwrites,file.driver=null-co,log.driver=null-co,log.size=1M -c quit 2>&1 |
-    grep -q 'Unknown driver' && { echo "this qemu-io has no driver blklogwrites"; exit 77; }
+# shellcheck source=tests/interop/lib.sh
+. tests/interop/lib.sh
+needs qemu-img qemu-io blklogwrites
 # shellcheck source=tests/cli/lib.sh
 . tests/cli/lib.sh
 
@@ -15,23 +13,6 @@ refused()
     lib_run "${@:3}"
     [[ $rc -eq $1 && -z $out && $err == "qedcrash "*"$2"* && $err != *$'\n'* ]] ||
         lib_wanted "exit $1 and one line with \"$2\"" "${@:3}"
-}
-
-number() { od -An -tu8 -j "$2" -N 8 "$1" | tr -d ' '; }
-
-# without DIR COPY N: the same recording, whose N-th flush (from 0) never was
-without()
-{
-    local entry=512 size n=0
-    cp -r "$1" "$2"
-    size=$(stat -c %s "$2/writes.log")
-    while [ "$entry" -lt "$size" ]; do
-        if [ "$(number "$2/writes.log" $((entry + 16)))" -eq 1 ]; then
-            [ "$n" -eq "$3" ] && patch "$2/writes.log" $((entry + 16)) 08
-            n=$((n + 1))
-        fi
-        entry=$((entry + 512 + $(number "$2/writes.log" $((entry + 8))) * 512))
-    done
 }
 
 cat >cow.scn <<'END'
@@ -50,12 +31,12 @@ ran 0 ", complete" "$QEDCRASH" replay cow --judge qemu --disk ordered --disk ato
 refused 2 "which QEMU alone can recover: --judge qemu" "$QEDCRASH" replay cow
 
 # The first flush of the guest's flush stands between the data and the entry; the second is the guest's own.
-without cow early 0
+drop_flush cow early 0
 says 1 "lost-cow" "$QEDCRASH" replay early --judge qemu --sample 40
 id=$(sed -n "s/.*repro: qedcrash repro '\(.*\)'/\1/p" <<<"$out" | head -1)
 ran 1 "UNSAFE" "$QEDCRASH" repro "$id"
 ran 1 "qemu-img check counts" "$QEDCRASH" explain "$id"
-without cow late 1
+drop_flush cow late 1
 says 1 "lost-flushed" "$QEDCRASH" replay late --judge qemu --sample 40
 
 # Options of the format; another format.

@@ -3,12 +3,9 @@
 # findings of our own engine, by the same ids; a log without its flushes must be found unsafe; and what ends it early (no
 # QEMU, no room, Ctrl-C) is one sentence, and leaves no file.
 set -u
-for tool in qemu-img qemu-io sqlite3; do
-    command -v "$tool" >/dev/null || { echo "$tool is not installed (Debian: qemu-utils, sqlite3)"; exit 77; }
-done
-qemu-img create --help 2>/dev/null | grep -q '\bqed\b' || { echo "this qemu-img has no QED driver"; exit 77; }
-qemu-io --image-opts driver=blklogwrites,file.driver=null-co,log.driver=null-co,log.size=1M -c quit 2>&1 |
-    grep -q 'Unknown driver' && { echo "this qemu-io has no driver blklogwrites"; exit 77; }
+# shellcheck source=tests/interop/lib.sh
+. tests/interop/lib.sh
+needs qemu-img qemu-io sqlite3 qed blklogwrites
 library=$PWD/scenarios
 # shellcheck source=tests/cli/lib.sh
 . tests/cli/lib.sh
@@ -48,14 +45,7 @@ ran 0 "safe" "$QEDCRASH" repro './cow-partial-nobacking:qemu:ssd:@10+hdr+L2'
 ran 1 "Opening it changed nothing" "$QEDCRASH" explain './cow-partial-nobacking:qemu:ssd:@10+L2'
 
 # The canary: the same log without its flushes (they become marks) is unsafe.
-number() { od -An -tu8 -j "$2" -N 8 "$1" | tr -d ' '; }
-cp -r cow-partial noflush
-entry=512
-size=$(stat -c %s noflush/writes.log)
-while [ "$entry" -lt "$size" ]; do
-    [ "$(number noflush/writes.log $((entry + 16)))" -eq 1 ] && patch noflush/writes.log $((entry + 16)) 08
-    entry=$((entry + 512 + $(number noflush/writes.log $((entry + 8))) * 512))
-done
+drop_flush cow-partial noflush
 says 1 "lost-cow" "$QEDCRASH" replay noflush --judge qemu --sample 60
 
 # A QEMU that crashes on an image is a finding, and no end of the run.

@@ -2,12 +2,9 @@
 # matrix --engine qemu: what agrees, what differs for a known reason, what nobody has explained, a reason that is out of use,
 # a scenario that cannot be recorded; and a QEMU whose flushes are swallowed, which must be found out.
 set -u
-for tool in qemu-img qemu-io sqlite3; do
-    command -v "$tool" >/dev/null || { echo "$tool is not installed (Debian: qemu-utils, sqlite3)"; exit 77; }
-done
-qemu-img create --help 2>/dev/null | grep -q '\bqed\b' || { echo "this qemu-img has no QED driver"; exit 77; }
-qemu-io --image-opts driver=blklogwrites,file.driver=null-co,log.driver=null-co,log.size=1M -c quit 2>&1 |
-    grep -q 'Unknown driver' && { echo "this qemu-io has no driver blklogwrites"; exit 77; }
+# shellcheck source=tests/interop/lib.sh
+. tests/interop/lib.sh
+needs qemu-img qemu-io sqlite3 qed blklogwrites
 library=$PWD/scenarios cover=$PWD/tests/qemu/cover
 # shellcheck source=tests/cli/lib.sh
 . tests/cli/lib.sh

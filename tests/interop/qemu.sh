@@ -2,10 +2,9 @@
 # Both ways with the installed QEMU: what either engine writes, both call clean and read alike, and design `upstream`
 # writes the same bytes. Driver and details: qemu_random.c. SEED and COUNT may be given.
 set -u
-for tool in qemu-img qemu-io; do
-    command -v "$tool" >/dev/null || { echo "$tool is not installed (Debian: qemu-utils)"; exit 77; }
-done
-qemu-img create --help 2>/dev/null | grep -q '\bqed\b' || { echo "this qemu-img has no QED driver"; exit 77; }
+# shellcheck source=tests/interop/lib.sh
+. tests/interop/lib.sh
+needs qemu-img qemu-io qed
 
 # Memory, where there is some: both engines flush a lot.
 scratch=${TMPDIR:-/tmp}

@@ -2,10 +2,9 @@
 # Scenarios on the installed QEMU: recorded, replayed on every disk model, and compared with the run of our own engine
 # under `upstream`: the same verdict, and as many crash states. Every cell in which they differ is printed.
 set -u
-for tool in qemu-img qemu-io sqlite3; do
-    command -v "$tool" >/dev/null || { echo "$tool is not installed (Debian: qemu-utils, sqlite3)"; exit 77; }
-done
-qemu-img create --help 2>/dev/null | grep -q '\bqed\b' || { echo "this qemu-img has no QED driver"; exit 77; }
+# shellcheck source=tests/interop/lib.sh
+. tests/interop/lib.sh
+needs qemu-img qemu-io sqlite3 qed blklogwrites
 library=$PWD/scenarios
 # shellcheck source=tests/cli/lib.sh
 . tests/cli/lib.sh
@@ -17,19 +16,12 @@ refused()
     [[ $rc -eq $1 && -z $out && $err == "qedcrash "*"$2"* && $err != *$'\n'* ]] ||
         lib_wanted "exit $1 and one line with \"$2\"" "${@:3}"
 }
-qemu-io --image-opts driver=blklogwrites,file.driver=null-co,log.driver=null-co,log.size=1M -c quit 2>&1 |
-    grep -q 'Unknown driver' && { echo "this qemu-io has no driver blklogwrites"; exit 77; }
 
 # cells JSON: "disk verdict states" a line
 cells()
 {
     sqlite3 :memory: "SELECT json_extract(value, '\$.disk'), json_extract(value, '\$.verdict'), json_extract(value, \
         '\$.states.total') FROM json_each(readfile('$1'), '\$.cells')"
-}
-
-number() # FILE OFFSET: the u64 there
-{
-    od -An -tu8 -j "$2" -N 8 "$1" | tr -d ' '
 }
 
 # The log's entries, each at its place on top of the base image, give the image that QEMU left.
@@ -40,7 +32,7 @@ rebuild()
     size=$(stat -c %s "$1/writes.log")
     while [ "$at" -lt "$size" ]; do
         local sector count
-        sector=$(number "$1/writes.log" "$at") count=$(number "$1/writes.log" $((at + 8)))
+        sector=$(log_number "$1/writes.log" "$at") count=$(log_number "$1/writes.log" $((at + 8)))
         at=$((at + 512))
         dd if="$1/writes.log" of=rebuilt bs=512 skip=$((at / 512)) seek="$sector" count="$count" conv=notrunc status=none
         at=$((at + count * 512))
@@ -67,16 +59,7 @@ ran 1 "missing: header_update before l2_update" "$QEDCRASH" explain "$id"
 refused 2 "a bundle already" "$QEDCRASH" export "$id" bundle
 
 # A bug that is planted: the same log without its flushes (they become marks) loses what was copied.
-cp -r cow-partial noflush
-entry=512
-size=$(stat -c %s noflush/writes.log)
-while [ "$entry" -lt "$size" ]; do
-    sectors=$(number noflush/writes.log $((entry + 8)))
-    flags=$(number noflush/writes.log $((entry + 16)))
-    [ "$flags" -eq 1 ] &&
-        printf '\10' | dd of=noflush/writes.log bs=1 seek=$((entry + 16)) conv=notrunc status=none
-    entry=$((entry + 512 + sectors * 512))
-done
+drop_flush cow-partial noflush
 says 1 "lost-cow" "$QEDCRASH" replay noflush
 
 # Requests that overlap: each is in flight until the wait, and there are two readings where a write met a flush.
