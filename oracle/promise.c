@@ -200,14 +200,38 @@ void promise_flush_end(struct promise *p, uint64_t when, uint32_t flush, bool ok
 {
     end_op(p, when, flush, ok);
     assert(p->ops[flush].kind == TIMELINE_FLUSH);
-    if (!ok)
+    if (!ok) {
+        p->flush_failed_call = p->last_call;
+        p->flushed_since = false;
         return;
+    }
+    p->flushed_since = p->flushed_since || p->ops[flush].begin_call > p->flush_failed_call;
     /* Requests acknowledged before the flush was submitted also began before it: only lower handles. */
     for (uint32_t i = 0; i < flush; i++) {
         struct timeline_op *op = &p->ops[i];
-        if (op->ok && op->covered_at == TIMELINE_NEVER && op->end_call < p->ops[flush].begin_call)
+        if (op->ok && !op->given_up && op->covered_at == TIMELINE_NEVER && op->end_call < p->ops[flush].begin_call)
             op->covered_at = when;
     }
+}
+
+static void begin_session(struct promise *p)
+{
+    p->flush_failed_call = 0;
+    p->flushed_since = false;
+}
+
+/* A flush that succeeds after one that failed vouches for all that was begun since: what it stands on is durable then. */
+void promise_session_end(struct promise *p, uint64_t when)
+{
+    uint32_t now = next_call(p, when);
+    uint32_t given_up_before = p->flushed_since ? p->flush_failed_call : now;
+
+    for (size_t i = 0; p->flush_failed_call && i < p->op_count; i++) {
+        struct timeline_op *op = &p->ops[i];
+        if (op->covered_at == TIMELINE_NEVER && op->begin_call < given_up_before)
+            op->given_up = true;
+    }
+    begin_session(p);
 }
 
 uint32_t promise_resize_begin(struct promise *p, uint64_t when, uint64_t image_bytes)
@@ -266,6 +290,7 @@ void promise_cut(struct promise *p, uint64_t when)
 
     p->last_when = when;
     uint32_t call = next_call(p, when);
+    begin_session(p);
     for (size_t i = 0; i < p->op_count; i++) {
         struct timeline_op *op = &p->ops[i];
         if (op->covered_at <= when)

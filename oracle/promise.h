@@ -7,6 +7,12 @@
  *   - A completed flush makes durable every write that completed before the flush was submitted.
  *   - A write after that, completed or in flight, may be seen old or new, sector by sector.
  *   - A failed write may have happened or not; a failed flush promises nothing.
+ *   - What a failed flush left open may be lost once its session is over: if the image is closed, or the process killed,
+ *     before a flush that was submitted after the failure has succeeded, then what was not durable by then may be seen
+ *     old or new for ever, and no flush of a later session promises it; until it is written again. The next program to
+ *     open the image knows of no failure, and its flush may succeed with nothing to write. Within the session a later
+ *     flush that succeeds promises everything, as always: who has seen the failure can write again, or go on failing.
+ *     That does not depend on the disk, which the guest does not know.
  *   - Write-zeroes is a write of zeros. After a discard a sector reads zeros or what it held.
  *   - A sector never written reads the backing file's bytes, or zeros beyond its end or without one.
  *   - After a crash the size is one that was set; what growing adds reads zeros.
@@ -19,11 +25,12 @@
  * about any position, also a past one.
  *
  * In one rule. A request O is *firm* at p if it succeeded and a successful flush, submitted after O was acknowledged,
- * was itself acknowledged at or before p. A sector may show every request begun at or before p, except those that were
+ * was itself acknowledged at or before p; and no session that gave it up (the fourth line above) ended between O and that
+ * flush. A sector may show every request begun at or before p, except those that were
  * acknowledged (successfully or not) before a firm write or write-zeroes of the same sector was submitted. It may show
  * its initial content unless some write or write-zeroes of it is firm. A discard stands for zeros; it and a failed
  * request remove nothing. A live read follows the same rule with "firm" meaning "succeeded before the read was
- * submitted".
+ * submitted": while the power is on, what was given up is still what the disk shows.
  *
  * Memory: proportional to the requests and to the distinct ranges they make, not to the image. Running out of it
  * aborts. Queries are pure functions: they may run in many threads while nobody feeds.
@@ -68,6 +75,10 @@ void promise_resize_end(struct promise *p, uint64_t when, uint32_t resize, bool 
  * backing bytes or zeros, until a flush covers the change, and zeros only from then on. Returns a handle as
  * promise_begin() does, for promise_end(); flushes cover it as they cover writes. */
 uint32_t promise_rebase_begin(struct promise *p, uint64_t when);
+
+/* The guest's session ended at `when`, and the power did not fail: its image was closed, well or badly, or its process was
+ * killed. If a flush of the session had failed, what that left open is given up (see above). */
+void promise_session_end(struct promise *p, uint64_t when);
 
 /* The power fails at `when`: p becomes the promise of the guest's second life. Requests begun later are forgotten
  * (their handles are free again); whatever is not firm by then may have happened or not, cannot happen any more, and no

@@ -43,6 +43,7 @@ struct timeline_op {
     uint8_t content; /* enum tag_kind a sector shows if this request made it: TAG_GUEST, TAG_ZERO, TAG_BACKING */
     bool replaces;   /* once firm, what came before cannot be seen any more */
     bool ok;         /* acknowledged as successful, and not lost by a cut */
+    bool given_up;   /* its session ended after a failed flush: no flush covers it any more */
 };
 
 struct timeline_node {
@@ -64,6 +65,9 @@ struct promise {
     uint32_t resizes, rebases; /* lists of their own, newest first */
     uint32_t last_call;
     uint64_t last_when;
+    /* Of the session that is going on: */
+    uint32_t flush_failed_call; /* the call that last told of a failed flush, or 0 */
+    bool flushed_since;         /* a flush submitted after that call has succeeded */
     uint64_t initial_bytes;
     uint64_t backing_sectors; /* sectors whose initial content is backing-tagged: [0, backing_sectors) */
 };

@@ -116,7 +116,7 @@ static void end_rebase(struct player *p)
     p->rebased = false;
 }
 
-/* A successful close promises what a flush submitted with it would. */
+/* A successful close promises what a flush submitted with it would; one that fails is a flush that failed. */
 static int close_image(struct player *p, const struct scn_stmt *stmt)
 {
     const char *text = stmt ? stmt->text : "close";
@@ -134,8 +134,10 @@ static int close_image(struct player *p, const struct scn_stmt *stmt)
     ret = qed_close(p->image);
     end = player_mark_end(p, text, ret, ret == 0);
     p->image = NULL;
-    if (p->env.promise)
+    if (p->env.promise) {
         promise_flush_end(p->env.promise, end, handle, ret == 0);
+        promise_session_end(p->env.promise, end);
+    }
     if (stmt)
         player_story_end(p, guest_op, end, ret);
     if (player_in_flight(p))
@@ -183,6 +185,8 @@ static void kill_process(struct player *p, const struct scn_stmt *stmt)
     player_story_end(p, guest_op, player_now(p), 0);
     abandon_image(p);
     end_rebase(p);
+    if (p->env.promise)
+        promise_session_end(p->env.promise, player_now(p));
 }
 
 /* ---- the other statements that wait ---- */
