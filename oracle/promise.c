@@ -196,13 +196,24 @@ uint32_t promise_flush_begin(struct promise *p, uint64_t when)
     return begin_op(p, when, TIMELINE_FLUSH);
 }
 
+static void note_failed_flush(struct promise *p)
+{
+    p->flush_failed_call = p->last_call;
+    p->flushed_since = false;
+}
+
+void promise_flush_failed(struct promise *p, uint64_t when)
+{
+    next_call(p, when);
+    note_failed_flush(p);
+}
+
 void promise_flush_end(struct promise *p, uint64_t when, uint32_t flush, bool ok)
 {
     end_op(p, when, flush, ok);
     assert(p->ops[flush].kind == TIMELINE_FLUSH);
     if (!ok) {
-        p->flush_failed_call = p->last_call;
-        p->flushed_since = false;
+        note_failed_flush(p);
         return;
     }
     p->flushed_since = p->flushed_since || p->ops[flush].begin_call > p->flush_failed_call;

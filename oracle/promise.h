@@ -69,6 +69,9 @@ void promise_end(struct promise *p, uint64_t when, uint32_t handle, bool ok);
 /* Flushes and resizes have handles of the same kind, each with its own end. */
 uint32_t promise_flush_begin(struct promise *p, uint64_t when);
 void promise_flush_end(struct promise *p, uint64_t when, uint32_t flush, bool ok);
+/* Another request was told at `when` that it failed, because of a flush it needed: for what was not durable, that is a
+ * flush that failed. */
+void promise_flush_failed(struct promise *p, uint64_t when);
 uint32_t promise_resize_begin(struct promise *p, uint64_t when, uint64_t image_bytes);
 void promise_resize_end(struct promise *p, uint64_t when, uint32_t resize, bool ok);
 /* A change of the backing file (rebase none): from `when` on, sectors that were never written may read their old

@@ -37,6 +37,7 @@ struct player {
     bool rebased;           /* and not closed since: the chain is as it was */
     uint32_t rebase_handle; /* the promise's */
     bool dirty_after_clean;
+    uint32_t failed_flushes;     /* of the disk, that the guest knows of or that an earlier session had */
     struct player_req *requests; /* queued, in flight, or done and not yet reaped */
     struct run_live_finding *live;
     size_t live_count, live_cap;
@@ -53,6 +54,9 @@ uint32_t player_mark_begin(struct player *p, const char *text, const char *what)
 uint32_t player_mark_end(struct player *p, const char *text, int ret, bool boundary);
 size_t player_story_begin(struct player *p, const struct scn_stmt *stmt, uint32_t begin, uint32_t write_id);
 void player_story_end(struct player *p, size_t guest_op, uint32_t end, int ret);
+/* The guest's session, from an open to a close, a kill, or that open's failure. */
+void player_session_begins(struct player *p);
+void player_session_ends(struct player *p, uint32_t when);
 /* The position at which something begun now would begin. */
 uint32_t player_now(const struct player *p);
 uint32_t player_injected(const struct player *p);

@@ -43,7 +43,31 @@ uint32_t player_mark_begin(struct player *p, const char *text, const char *what)
     return position;
 }
 
-uint32_t player_mark_end(struct player *p, const char *text, int ret, bool boundary)
+/* A failure is told, and a flush of the disk is at the bottom of it, one that the guest or the engine had asked for. */
+static void tell_of_failed_flush(struct player *p, uint32_t when)
+{
+    uint32_t failed = p->env.recorder ? recorder_failed_flushes(p->env.recorder) : 0;
+
+    if (p->env.promise && failed != p->failed_flushes)
+        promise_flush_failed(p->env.promise, when);
+    p->failed_flushes = failed;
+}
+
+void player_session_begins(struct player *p)
+{
+    p->failed_flushes = p->env.recorder ? recorder_failed_flushes(p->env.recorder) : 0;
+}
+
+/* Requests in flight would have been told of a flush that has failed. */
+void player_session_ends(struct player *p, uint32_t when)
+{
+    if (player_in_flight(p))
+        tell_of_failed_flush(p, when);
+    if (p->env.promise)
+        promise_session_end(p->env.promise, when);
+}
+
+static uint32_t mark_end(struct player *p, const char *text, int ret, bool boundary)
 {
     char word[24];
 
@@ -55,6 +79,15 @@ uint32_t player_mark_end(struct player *p, const char *text, int ret, bool bound
     else
         history_mark(recorder_history(p->env.recorder), boundary, "%s acknowledged", text);
     return history_now(recorder_history(p->env.recorder));
+}
+
+uint32_t player_mark_end(struct player *p, const char *text, int ret, bool boundary)
+{
+    uint32_t when = mark_end(p, text, ret, boundary);
+
+    if (ret)
+        tell_of_failed_flush(p, when);
+    return when;
 }
 
 size_t player_story_begin(struct player *p, const struct scn_stmt *stmt, uint32_t begin, uint32_t write_id)

@@ -76,11 +76,14 @@ static void open_image(struct player *p, const char *text, enum scn_mode mode, c
     uint32_t injected = player_injected(p);
     uint32_t begin = player_mark_begin(p, text, " begins");
     size_t guest_op = stmt ? player_story_begin(p, stmt, begin, 0) : 0;
+    player_session_begins(p);
     int ret = qed_open(p->env.disk, &options, &p->image, &err);
     uint32_t end = player_mark_end(p, text, ret, false);
 
     if (stmt)
         player_story_end(p, guest_op, end, ret);
+    if (ret)
+        player_session_ends(p, end);
     p->lost = ret != 0;
     if (ret == 0) {
         p->scans += qed_opened(p->image)->scanned;
@@ -134,10 +137,9 @@ static int close_image(struct player *p, const struct scn_stmt *stmt)
     ret = qed_close(p->image);
     end = player_mark_end(p, text, ret, ret == 0);
     p->image = NULL;
-    if (p->env.promise) {
+    if (p->env.promise)
         promise_flush_end(p->env.promise, end, handle, ret == 0);
-        promise_session_end(p->env.promise, end);
-    }
+    player_session_ends(p, end);
     if (stmt)
         player_story_end(p, guest_op, end, ret);
     if (player_in_flight(p))
@@ -183,10 +185,9 @@ static void kill_process(struct player *p, const struct scn_stmt *stmt)
     size_t guest_op = player_story_begin(p, stmt, begin, 0);
 
     player_story_end(p, guest_op, player_now(p), 0);
+    player_session_ends(p, player_now(p));
     abandon_image(p);
     end_rebase(p);
-    if (p->env.promise)
-        promise_session_end(p->env.promise, player_now(p));
 }
 
 /* ---- the other statements that wait ---- */

@@ -19,7 +19,7 @@ struct recorder {
 
     struct inject_rule *rules; /* in the order they were added */
     size_t rule_count, rule_cap;
-    uint32_t injected;
+    uint32_t injected, failed_flushes;
 };
 
 /* One request in flight. */
@@ -116,6 +116,11 @@ uint32_t recorder_injected(const struct recorder *r)
     return r->injected;
 }
 
+uint32_t recorder_failed_flushes(const struct recorder *r)
+{
+    return r->failed_flushes;
+}
+
 /* ---- completion ---- */
 
 static void apply_write(struct recorder *r, const struct hist_op *op)
@@ -135,6 +140,7 @@ static void complete_op(struct rec_io *io)
 
     if (op->kind == HIST_WRITE && !io->error)
         apply_write(r, op);
+    r->failed_flushes += op->kind == HIST_FLUSH && io->error;
     history_done(r->history, io->op, io->error);
 }
 

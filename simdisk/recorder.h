@@ -50,5 +50,7 @@ struct inject_rule {
 void recorder_inject(struct recorder *r, const struct inject_rule *rule); /* copied */
 /* How many I/Os injected rules have failed so far. */
 uint32_t recorder_injected(const struct recorder *r);
+/* How many flushes the disk has told its client have failed. */
+uint32_t recorder_failed_flushes(const struct recorder *r);
 
 #endif

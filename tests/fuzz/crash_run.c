@@ -159,24 +159,6 @@ static void keep_id(struct crash_run *r, const struct crash_case *c, const struc
     free(survivors);
 }
 
-/* What no design can help, and docs/fuzzing.md tells of: a disk that forgets what was pending when a flush failed, and then
- * another open. The engine that knew of the failure is gone, and the next one's flush succeeds without writing anything. */
-static bool is_beyond_designs(const struct crash_run *r, const struct crash_case *c, const struct recording *rec)
-{
-    uint32_t failed = HIST_NEVER;
-    if (disk_of(c)->failed_flush != SIM_FAILED_FLUSH_DROPS || r->class != VERDICT_LOST_FLUSHED)
-        return false;
-    for (size_t i = 0; i < rec->history->op_count; i++) {
-        const struct hist_op *op = &rec->history->ops[i];
-        if (op->kind == HIST_FLUSH && op->ret && op->done < failed)
-            failed = op->done;
-    }
-    for (size_t i = 0; i < rec->guest_op_count; i++)
-        if (rec->scenario->stmts[rec->guest_ops[i].stmt].op == SCN_OPEN && rec->guest_ops[i].begin > failed)
-            return true;
-    return false;
-}
-
 static void judge_case(struct crash_run *r, const struct crash_case *c, const struct recording *rec)
 {
     struct crash_state st;
@@ -188,7 +170,6 @@ static void judge_case(struct crash_run *r, const struct crash_case *c, const st
     judge_force(judge, c->picks, c->pick_count);
     judge_state_in_part(judge, r->disk, crash_state_when(space, &st), c->focus, take_violation, r);
     crash_features_tell(rec, space, &st, judge_count(judge));
-    r->found = r->found && !is_beyond_designs(r, c, rec);
     if (r->found)
         keep_id(r, c, rec, space, &st);
     judge_destroy(judge);

@@ -500,6 +500,97 @@ static void test_copies(void **state)
     promise_destroy(p);
 }
 
+/* A flush fails, and the session ends: is what was not firm then open for ever, whatever a later session flushes? */
+static void test_given_up(void **state)
+{
+    struct promise *p = create(BACKING_SECTORS);
+
+    (void)state;
+    op(p, 0, 1, PROMISE_WRITE, 1, 1);
+    flush(p, 1, 2, true);
+    op(p, 3, 4, PROMISE_WRITE, 2, 2);
+    flush(p, 5, 6, false);
+    op(p, 7, 8, PROMISE_WRITE, 3, 3); /* stands on what the failed flush left open */
+    promise_resize_end(p, 9, promise_resize_begin(p, 8, 2 * IMAGE_SECTORS * TAG_SECTOR_BYTES), true);
+    promise_session_end(p, 10);
+    flush(p, 11, 12, true);
+    assert_judged(p, END, 1, backing(1), VERDICT_LOST_FLUSHED, "guest write 1 (flushed)", "backing 1");
+    for (uint32_t i = 2; i <= 3; i++) {
+        assert_ok(p, END, i, backing(i));
+        assert_ok(p, END, i, guest(i, i));
+        assert_int_equal(promise_judge_live(p, 13, 14, i, backing(i), NULL), VERDICT_WRONG_READ); /* still there */
+    }
+    assert_true(promise_size_allowed(p, END, IMAGE_SECTORS * TAG_SECTOR_BYTES));
+    assert_true(promise_size_allowed(p, END, 2 * IMAGE_SECTORS * TAG_SECTOR_BYTES));
+
+    /* Written in the new session, it is promised again; the end of a session in which no flush failed gives up nothing. */
+    op(p, 13, 13, PROMISE_WRITE, 2, 4);
+    op(p, 14, 14, PROMISE_WRITE, 4, 5);
+    promise_session_end(p, 15);
+    flush(p, 16, 17, true);
+    assert_judged(p, END, 2, guest(2, 2), VERDICT_LOST_FLUSHED, "guest write 4 (flushed)", "guest write 2");
+    assert_judged(p, END, 4, backing(4), VERDICT_LOST_FLUSHED, "guest write 5 (flushed)", "backing 4");
+    assert_ok(p, END, 3, backing(3));
+    promise_destroy(p);
+}
+
+/* Within the session, does a flush that succeeds after one that failed promise everything, and for good? */
+static void test_flushed_again(void **state)
+{
+    struct promise *p = create(BACKING_SECTORS);
+
+    (void)state;
+    op(p, 0, 1, PROMISE_WRITE, 1, 1);
+    uint32_t across = begin(p, 1, PROMISE_WRITE, 2, 2);
+    uint32_t beside = promise_flush_begin(p, 1);
+    flush(p, 1, 2, false);
+    promise_flush_end(p, 3, beside, true); /* it was submitted before the failure: it vouches for write 1 only */
+    uint32_t since = begin(p, 4, PROMISE_WRITE, 3, 3);
+    flush(p, 4, 5, true);
+    promise_end(p, 6, across, true);
+    promise_end(p, 6, since, true);
+    promise_session_end(p, 7);
+    flush(p, 8, 9, true);
+    assert_judged(p, END, 1, backing(1), VERDICT_LOST_FLUSHED, "guest write 1 (flushed)", "backing 1");
+    assert_ok(p, END, 2, backing(2));
+    assert_judged(p, END, 3, backing(3), VERDICT_LOST_FLUSHED, "guest write 3 (flushed)", "backing 3");
+    promise_destroy(p);
+
+    p = create(BACKING_SECTORS);
+    beside = promise_flush_begin(p, 0);
+    op(p, 0, 1, PROMISE_WRITE, 1, 1);
+    flush(p, 2, 3, false);
+    promise_flush_end(p, 4, beside, true); /* vouches for nothing */
+    promise_session_end(p, 5);
+    flush(p, 6, 7, true);
+    assert_ok(p, END, 1, backing(1));
+    promise_destroy(p);
+}
+
+/* Is a request that a flush made fail as good as a flush that failed; and does a power failure end a session too? */
+static void test_told_of_failed_flush(void **state)
+{
+    struct promise *p = create(BACKING_SECTORS);
+
+    (void)state;
+    op(p, 0, 1, PROMISE_WRITE, 1, 1);
+    uint32_t fails = begin(p, 2, PROMISE_WRITE, 2, 2);
+    promise_flush_failed(p, 3);
+    promise_end(p, 3, fails, false);
+    promise_session_end(p, 4);
+    flush(p, 5, 6, true);
+    assert_ok(p, END, 1, backing(1));
+    assert_ok(p, END, 1, guest(1, 1));
+
+    flush(p, 7, 8, false);
+    promise_cut(p, 9);
+    op(p, 10, 11, PROMISE_WRITE, 3, 3);
+    promise_session_end(p, 12);
+    flush(p, 13, 14, true);
+    assert_judged(p, END, 3, backing(3), VERDICT_LOST_FLUSHED, "guest write 3 (flushed)", "backing 3");
+    promise_destroy(p);
+}
+
 /* After the power failed: is what was not firm never promised again, and what was still? */
 static void test_cut(void **state)
 {
@@ -592,6 +683,9 @@ int main(void)
         cmocka_unit_test(test_touched),
         cmocka_unit_test(test_huge),
         cmocka_unit_test(test_copies),
+        cmocka_unit_test(test_given_up),
+        cmocka_unit_test(test_flushed_again),
+        cmocka_unit_test(test_told_of_failed_flush),
         cmocka_unit_test(test_cut),
         cmocka_unit_test(test_observe),
     };

@@ -5,6 +5,9 @@
  *   covered by a flush happened; any other may have been skipped. A discard that happens makes zeros or changes nothing.
  *   What the last one left is what a sector may show. Where none left anything it shows its initial content: the backing
  *   bytes, unless the rebase happened.
+ *
+ *   A session ends. If a flush of it had failed, no flush of a later one covers a request of it; but for those that were
+ *   submitted after each such failure, if a flush that was submitted after it too has succeeded.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -18,7 +21,7 @@
 
 #include "oracle/promise.h"
 
-enum { SECTORS = 3, BACKING_SECTORS = 2, MOST_OPS = 5, MOST_FLUSHES = 3, MOST_CALLS = 24 };
+enum { SECTORS = 3, BACKING_SECTORS = 2, MOST_OPS = 5, MOST_FLUSHES = 4, MOST_CALLS = 24, MOST_ENDS = 3 };
 
 /* What a sector can hold, as bits of a set: zeros, backing bytes, "initial", or the write with that index. */
 enum { ZERO, BACKING, INITIAL, WRITE };
@@ -37,6 +40,7 @@ struct request {
 struct history {
     struct request requests[MOST_OPS + MOST_FLUSHES];
     int count, ops, flushes, calls;
+    int ends[MOST_ENDS], end_count; /* the calls at which sessions ended */
     uint64_t when;
     uint32_t next_id;
 };
@@ -49,6 +53,39 @@ struct scene {
     bool happened[MOST_OPS];
     int count;
 };
+
+/* Was this failure made good before the session's end, for what was submitted since? */
+static bool is_made_good(const struct history *h, const struct request *failed, int end_call)
+{
+    for (int i = 0; i < h->count; i++) {
+        const struct request *flush = &h->requests[i];
+        if (flush->kind == REQ_FLUSH && flush->ok && flush->begin_call > failed->end_call && flush->end_call < end_call)
+            return true;
+    }
+    return false;
+}
+
+/* Given up at this end of a session, which began behind the one before it? */
+static bool is_given_up_at(const struct history *h, const struct request *r, int end)
+{
+    int from = end ? h->ends[end - 1] : -1, to = h->ends[end];
+
+    for (int i = 0; i < h->count && r->begin_call < to; i++) {
+        const struct request *flush = &h->requests[i];
+        if (flush->kind == REQ_FLUSH && flush->ended && !flush->ok && flush->end_call > from && flush->end_call < to &&
+            (r->begin_call < flush->end_call || !is_made_good(h, flush, to)))
+            return true;
+    }
+    return false;
+}
+
+static bool is_between_sessions(const struct history *h, const struct request *flush, const struct request *r)
+{
+    for (int i = 0; i < h->end_count; i++)
+        if (h->ends[i] < flush->end_call && is_given_up_at(h, r, i))
+            return true;
+    return false;
+}
 
 static bool covers(const struct request *flush, const struct request *r, uint64_t when)
 {
@@ -70,7 +107,8 @@ static void crash_scene(const struct history *h, uint64_t when, struct scene *sc
         if (r->kind == REQ_FLUSH || r->begin > when)
             continue;
         for (int f = 0; f < h->count; f++)
-            durable = durable || (r->ok && covers(&h->requests[f], r, when));
+            durable =
+                durable || (r->ok && covers(&h->requests[f], r, when) && !is_between_sessions(h, &h->requests[f], r));
         add_to_scene(scene, r, durable);
     }
 }
@@ -233,7 +271,10 @@ static void random_history(struct history *h, struct promise *p, uint64_t *seed,
     for (int i = 0; i < MOST_CALLS; i++) {
         h->calls++;
         h->when += roll(seed, 2); /* several calls at one position */
-        if (h->count == 0 || roll(seed, 3 + overlap) < 1 + overlap / 2)
+        if (h->end_count < MOST_ENDS && roll(seed, 8) == 0) {
+            h->ends[h->end_count++] = h->calls;
+            promise_session_end(p, h->when);
+        } else if (h->count == 0 || roll(seed, 3 + overlap) < 1 + overlap / 2)
             begin_request(h, p, seed, rebases);
         else
             end_request(h, p, seed);

@@ -553,6 +553,43 @@ static void test_random(void **state)
     }
 }
 
+/* ---- what the guest is told of failed flushes ---- */
+
+/* May sector 16 (guest write 2, never flushed in its own session) have been lost at the end? */
+static bool is_given_up(const char *between)
+{
+    static const char before[] = PREPARED "write 8K 4K\ninject flush_to_disk EIO once\n";
+    char text[512];
+    struct scenario *s;
+    struct recording r;
+    uint8_t zeros[BLK_SECTOR_BYTES] = {0};
+
+    snprintf(text, sizeof(text), "%s%sflush\n", before, between);
+    s = parse(text);
+    record(s, &(struct take){.design = "careful"}, &r);
+    assert_int_equal(r.live_count, 0);
+    bool lost = promise_judge(r.promise, history_now(r.history), 16, zeros, NULL) == VERDICT_OK;
+    recording_free(&r);
+    scenario_free(s);
+    return lost;
+}
+
+/* Which failures tell the guest of a failed flush, and what ends its session? */
+static void test_failed_flushes(void **state)
+{
+    (void)state;
+    assert_true(is_given_up("flush\nkill\nopen rw\n"));
+    assert_true(is_given_up("close\nopen rw\n"));
+    assert_true(is_given_up("reopen ro\nkill\nopen rw\n"));
+    assert_true(is_given_up("write 0 512\nwrite 16K 512\nclose\nopen rw\n"));
+    /* The failure is that of a later session's: what this one gives up includes what was open before. */
+    assert_true(is_given_up("kill\nopen rw\nflush\nkill\nopen rw\n"));
+    /* Given up, then written again. */
+    assert_false(is_given_up("flush\nkill\nopen rw\nwrite 8K 4K\n"));
+    /* Another session's failure says nothing of this one. */
+    assert_false(is_given_up("flush\nkill\nopen rw\nwrite 8K 4K\nkill\nopen rw\n"));
+}
+
 /* ---- a second life, on any disk ---- */
 
 struct life {
@@ -811,6 +848,7 @@ int main(void)
         cmocka_unit_test(test_other_program),
         cmocka_unit_test(test_host_device),
         cmocka_unit_test(test_random),
+        cmocka_unit_test(test_failed_flushes),
         cmocka_unit_test(test_second_life),
         cmocka_unit_test(test_wrong_read),
         cmocka_unit_test(test_unopenable),
