@@ -39,6 +39,9 @@ FUZZ_SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -fsaniti
     -fno-omit-frame-pointer
 # Comparisons, indirect calls and the depth of the stack are not traced: each is a call, and the mutators know the formats.
 FUZZ_COVERAGE := -fsanitize=fuzzer-no-link -fno-sanitize-coverage=trace-cmp,indirect-calls,stack-depth
+FUZZ_LINK := -fsanitize=fuzzer
+# Without sanitizers libFuzzer puts its own memcmp and the like before the C library's. Nothing asks for what they note.
+FUZZ_LINK_PLAIN = $$(clang -print-file-name=libclang_rt.fuzzer-$$(uname -m).a) -lstdc++ -ldl
 # fuzz_NAME.cover lists the sources in which libFuzzer counts edges for this target, which then has objects of its own:
 # each edge that a run passes costs time in libFuzzer, and most of them are of no use to it.
 FUZZ_COVERED := $(patsubst tests/fuzz/%.cover,%,$(wildcard tests/fuzz/*.cover))
@@ -173,8 +176,8 @@ fuzz: ## every fuzz target under libFuzzer and AFL++, FUZZ_TIME=60 seconds each;
 	@$(MAKE) --no-print-directory fuzz-bins
 	@BUILD=$(BUILD) FUZZ_TARGETS="$(if $(filter command% environment,$(origin FUZZ_TARGETS)),$(FUZZ_TARGETS))" tests/fuzz/run.sh
 
-# $(1): where to; $(2): flags
-fuzz_lib = $(MAKE) --no-print-directory fuzz-lib OUT=$(1) CC=clang
+# $(1): where to; $(2): flags; $(3): with which the fuzzer is linked
+fuzz_lib = $(MAKE) --no-print-directory fuzz-lib OUT=$(1) CC=clang $(if $(3),FUZZ_LINK="$(3)")
 define build_for_libfuzzer
 set -e; $(if $(filter-out $(FUZZ_COVERED),$(FUZZ_TARGETS)),$(fuzz_lib) BUILD=$(1)/obj CFLAGS="$(2) $(FUZZ_COVERAGE)" \
     FUZZ_TARGETS="$(filter-out $(FUZZ_COVERED),$(FUZZ_TARGETS))";) \
@@ -191,7 +194,7 @@ fuzz-bins: ## build every fuzz target for libFuzzer and AFL++ (FUZZ_TARGETS="fuz
 
 # Without sanitizers: for rates, and for the benchmark.
 fuzz-plain: $(FUZZ_REPLAY)
-	+@$(call build_for_libfuzzer,$(BUILD)/fuzz/plain,-O2 -g)
+	+@$(call build_for_libfuzzer,$(BUILD)/fuzz/plain,-O2 -g,$(FUZZ_LINK_PLAIN))
 
 bench-fuzz: ## each known-bad design from an empty corpus: libFuzzer, AFL++, the generator (SEEDS=10, CAP=60; goes on where it was)
 	@$(MAKE) --no-print-directory fuzz-bins fuzz-plain FUZZ_TARGETS=fuzz_crash
@@ -256,7 +259,9 @@ $(BUILD)/qedcrash: $(MAIN:%.c=$(BUILD)/%.o) $(BUILD)/libqedcrash.a
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
 
 $(UNIT_BINS): $(BUILD)/tests/%: $(BUILD)/tests/unit/%.o $(BUILD)/tests/libhelpers.a $(BUILD)/libqedcrash.a
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka $(LIBS)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) -lcmocka $(LIBS)
+
+$(BUILD)/tests/test_fuzz_crash: $(patsubst %,$(BUILD)/tests/fuzz/%.o,crash_case crash_features crash_keep crash_run mutate_crash mutate_kit)
 
 $(BUILD)/guest_states: $(BUILD)/tests/guest/guest_states.o $(BUILD)/libqedcrash.a
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
@@ -279,7 +284,7 @@ fuzz-afl: $(FUZZ_OUT) $(MUTATORS)
 
 $(FUZZ_OUT): $(OUT)/%: $(BUILD)/tests/fuzz/%.o $(FUZZ_HELPERS:%.c=$(BUILD)/%.o) $(BUILD)/libqedcrash.a
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -fsanitize=fuzzer -o $@ $^ $(LIBS)
+	$(CC) $(CFLAGS) -o $@ $^ $(FUZZ_LINK) $(LIBS)
 
 ifeq ($(CC),afl-clang-fast)
 $(FUZZ_OUT): $(BUILD)/tests/fuzz/afl_edge_glue.o

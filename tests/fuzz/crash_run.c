@@ -8,36 +8,21 @@
 #include "engine/design_text.h"
 #include "harness/finding.h"
 #include "harness/id.h"
-#include "harness/judge.h"
 #include "simdisk/xalloc.h"
 #include "tests/fuzz/crash_features.h"
+#include "tests/fuzz/crash_keep.h"
 
 /* Safe in all cells of the matrix on all disks that keep their word, as far as generated words go: phys-size and
  * size-check have one finding, on hostdev, which takes another program that opens the image (a17-old-program). */
 static const char *const safe_designs[] = {"careful", "autoclear", "phys-size", "size-check"};
 enum { SAFE_COUNT = sizeof(safe_designs) / sizeof(safe_designs[0]) };
 
-/* A workload is printed and parsed to become a scenario. Most inputs have that of one a moment ago. */
-#define SCENARIOS_KEPT 256u /* a power of two */
-/* AFL++ counts edges in the parser too, and takes one that is not passed each time for noise: there each is parsed anew. */
-#ifdef __AFL_COMPILER
-#define KEEPS_SCENARIOS false
-#else
-#define KEEPS_SCENARIOS true
-#endif
-
-struct kept_scenario {
-    struct gen_workload workload;
-    struct scenario *scenario; /* NULL: empty */
-};
-
 struct crash_run {
     const struct qed_design *designs[SAFE_COUNT];
     unsigned design_count;
     struct qed_design named;
     struct crash_disk *disk;
-    struct qed_pool *pool; /* of all lives, one after the other */
-    struct kept_scenario kept[SCENARIOS_KEPT];
+    struct crash_keep *keep;
     /* What was wrong with the last case. */
     bool found;
     enum verdict_class class;
@@ -63,7 +48,7 @@ struct crash_run *crash_run_create(const char *design, char *why)
     for (unsigned i = 0; !design && i < SAFE_COUNT; i++)
         r->designs[r->design_count++] = qed_design_find(safe_designs[i]);
     r->disk = crash_disk_create();
-    r->pool = xalloc_check(qed_pool_create());
+    r->keep = crash_keep_create();
     return r;
 }
 
@@ -71,37 +56,10 @@ void crash_run_destroy(struct crash_run *r)
 {
     if (!r)
         return;
-    for (unsigned i = 0; i < SCENARIOS_KEPT; i++)
-        if (r->kept[i].scenario)
-            scenario_free(r->kept[i].scenario);
     crash_disk_destroy(r->disk);
-    qed_pool_destroy(r->pool);
+    crash_keep_destroy(r->keep);
     free(r->id);
     free(r);
-}
-
-static bool is_same_workload(const struct gen_workload *a, const struct gen_workload *b)
-{
-    return a->backing == b->backing && a->prepared == b->prepared && a->count == b->count &&
-           !memcmp(a->steps, b->steps, a->count * sizeof(a->steps[0]));
-}
-
-/* The run's; NULL if its words cannot be played in this order. */
-static const struct scenario *scenario_of(struct crash_run *r, const struct gen_workload *w)
-{
-    struct scn_error err;
-    uint32_t hash = (uint32_t)w->backing * 2 + w->prepared;
-    for (unsigned i = 0; i < w->count; i++)
-        hash = (hash ^ (w->steps[i].word * 2u + w->steps[i].beside)) * UINT32_C(0x9e3779b1);
-    struct kept_scenario *kept = &r->kept[(hash ^ hash >> 16) % SCENARIOS_KEPT];
-    if (KEEPS_SCENARIOS && kept->scenario && is_same_workload(&kept->workload, w))
-        return kept->scenario;
-    if (kept->scenario)
-        scenario_free(kept->scenario);
-    kept->workload = *w;
-    if (gen_scenario(w, &kept->scenario, &err))
-        kept->scenario = NULL;
-    return kept->scenario;
 }
 
 static const struct sim_disk_model *disk_of(const struct crash_case *c)
@@ -132,19 +90,6 @@ static void take_violation(void *opaque, const struct violation *v)
     snprintf(r->what, sizeof(r->what), "%s", v->what);
 }
 
-/* The space of that number, or the last. */
-static struct crash_space *find_space(const struct recording *rec, const struct sim_disk_model *disk, unsigned number)
-{
-    struct crash_walk *walk = crash_walk_create(rec->history, disk, false);
-    struct crash_space *space = crash_walk_next(walk), *later;
-    while (number-- && (later = crash_walk_next(walk))) {
-        crash_space_free(space);
-        space = later;
-    }
-    crash_walk_destroy(walk);
-    return space;
-}
-
 static void keep_id(struct crash_run *r, const struct crash_case *c, const struct recording *rec,
                     const struct crash_space *space, const struct crash_state *st)
 {
@@ -159,52 +104,43 @@ static void keep_id(struct crash_run *r, const struct crash_case *c, const struc
     free(survivors);
 }
 
-static void judge_case(struct crash_run *r, const struct crash_case *c, const struct recording *rec)
+static void judge_case(struct crash_run *r, const struct crash_case *c, struct crash_setup *setup)
 {
     struct crash_state st;
-    struct crash_space *space = find_space(rec, disk_of(c), c->epoch);
-    struct judge *judge = judge_create_with(rec, design_of(r, c), r->pool);
+    const struct recording *rec = &setup->recording;
+    const struct crash_space *space = crash_setup_space(setup, c->epoch);
+    const struct judge_counts none = {0};
     crash_case_state(c, space, &st);
     crash_disk_load(r->disk, space, NULL);
     crash_state_apply(space, &st, r->disk);
-    judge_force(judge, c->picks, c->pick_count);
-    judge_state_in_part(judge, r->disk, crash_state_when(space, &st), c->focus, take_violation, r);
-    crash_features_tell(rec, space, &st, judge_count(judge));
+    judge_count_back(setup->judge, &none);
+    judge_force(setup->judge, c->picks, c->pick_count);
+    judge_state_in_part(setup->judge, r->disk, crash_state_when(space, &st), c->focus, take_violation, r);
+    crash_features_tell(rec, space, &st, judge_count(setup->judge));
     if (r->found)
         keep_id(r, c, rec, space, &st);
-    judge_destroy(judge);
     crash_state_free(&st);
-    crash_space_free(space);
 }
 
 bool crash_run_case(struct crash_run *r, const struct crash_case *c)
 {
-    const struct scenario *s;
-    struct scn_error err;
-    struct recording rec;
-    struct run_options options = {
-        .design = design_of(r, c),
-        .disk = disk_of(c),
-        .pool = r->pool,
-        .schedule = {.number = 1, .seed = 1, .script = c->schedule, .script_len = c->schedule_len},
-    };
+    const struct qed_design *design = design_of(r, c);
     r->found = false;
     /* Such a design cannot read beyond a short backing file, crash or no crash: no ordering is at fault. */
-    if (!options.design->backing_clip && c->workload.backing == GEN_BACKING_SHORT)
+    if (!design->backing_clip && c->workload.backing == GEN_BACKING_SHORT)
         return false;
-    if (!(s = scenario_of(r, &c->workload)))
+    struct crash_setup *setup = crash_keep_get(r->keep, c, design, disk_of(c));
+    if (!setup)
         return false;
-    if (scenario_record(s, &options, &rec, &err) == 0) {
-        if (rec.live_count) {
-            r->found = true;
-            r->class = rec.live[0].class;
-            r->guest_sector = rec.live[0].guest_sector;
-            snprintf(r->what, sizeof(r->what), "%s", rec.live[0].why);
-            keep_id(r, c, &rec, NULL, NULL);
-        } else {
-            judge_case(r, c, &rec);
-        }
-        recording_free(&rec);
+    const struct recording *rec = &setup->recording;
+    if (rec->live_count) {
+        r->found = true;
+        r->class = rec->live[0].class;
+        r->guest_sector = rec->live[0].guest_sector;
+        snprintf(r->what, sizeof(r->what), "%s", rec->live[0].why);
+        keep_id(r, c, rec, NULL, NULL);
+    } else {
+        judge_case(r, c, setup);
     }
     return r->found;
 }

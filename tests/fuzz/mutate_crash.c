@@ -9,6 +9,7 @@
 #include "tests/fuzz/mutate_kit.h"
 
 #define LIST_MAX CRASH_SURVIVORS_MAX
+#define NEW_RUNS 33 /* of 100 inputs */
 
 struct list {
     uint8_t items[LIST_MAX][2];
@@ -232,58 +233,33 @@ static void draw_survivors(struct list *l, struct mutate_rng *rng)
         l->items[i][0] = mutate_below(rng, odds) ? (uint8_t)kind : pick_fate(rng);
 }
 
-static void change_head(struct input *in, struct mutate_rng *rng)
+/* Of the head, what asks for another run. */
+static void change_setup(struct input *in, struct mutate_rng *rng)
 {
-    switch (mutate_below(rng, 8)) {
+    switch (mutate_below(rng, 4)) {
     case 0:
         in->head[CRASH_SETUP] = (uint8_t)mutate_below(rng, 6);
         break;
     case 1:
         in->head[CRASH_DESIGN] = (uint8_t)mutate_below(rng, 16);
         break;
-    case 2:
-    case 3:
-        in->head[CRASH_DISK] = (uint8_t)mutate_below(rng, 8);
-        break;
-    case 4:
-        in->head[CRASH_FOCUS] = (uint8_t)mutate_below(rng, 8);
-        break;
-    case 5:
-        in->head[CRASH_EPOCH] += 1;
-        break;
-    case 6:
-        in->head[CRASH_EPOCH] -= in->head[CRASH_EPOCH] > 0;
-        break;
     default:
-        in->head[CRASH_EPOCH] = (uint8_t)mutate_below(rng, mutate_below(rng, 3) ? 8 : 64);
+        in->head[CRASH_DISK] = (uint8_t)mutate_below(rng, 8);
         break;
     }
 }
 
-static void change(struct input *in, struct mutate_rng *rng)
+static void change_run(struct input *in, struct mutate_rng *rng)
 {
-    switch (mutate_below(rng, 16)) {
+    switch (mutate_below(rng, 9)) {
     case 0:
+        change_setup(in, rng);
+        break;
     case 1:
     case 2:
-        change_head(in, rng);
-        break;
-    case 3:
-    case 4:
         change_numbers(&in->choices, rng, pick_small);
         break;
-    case 5:
-        change_numbers(&in->picks, rng, pick_small);
-        break;
-    case 6:
-    case 7:
-    case 8:
-        change_numbers(&in->survivors, rng, pick_fate);
-        break;
-    case 9:
-        draw_survivors(&in->survivors, rng);
-        break;
-    case 10:
+    case 3:
         remove_flushes(&in->words, rng);
         break;
     default:
@@ -292,13 +268,54 @@ static void change(struct input *in, struct mutate_rng *rng)
     }
 }
 
+/* Of the same run, another crash state. */
+static void change_state(struct input *in, struct mutate_rng *rng)
+{
+    switch (mutate_below(rng, 10)) {
+    case 0:
+        in->head[CRASH_FOCUS] = (uint8_t)mutate_below(rng, 8);
+        break;
+    case 1:
+        in->head[CRASH_EPOCH] += 1;
+        break;
+    case 2:
+        in->head[CRASH_EPOCH] -= in->head[CRASH_EPOCH] > 0;
+        break;
+    case 3:
+        in->head[CRASH_EPOCH] = (uint8_t)mutate_below(rng, mutate_below(rng, 3) ? 8 : 64);
+        break;
+    case 4:
+        change_numbers(&in->picks, rng, pick_small);
+        break;
+    case 5:
+        draw_survivors(&in->survivors, rng);
+        break;
+    default:
+        change_numbers(&in->survivors, rng, pick_fate);
+        break;
+    }
+}
+
+/* Recording costs several times what judging does: most runs serve more than one state (crash_keep.h). */
+static bool is_new_run(struct mutate_rng *rng)
+{
+    return mutate_below(rng, 100) < NEW_RUNS;
+}
+
 size_t fuzz_mutate(uint8_t *data, size_t size, size_t max, uint32_t seed)
 {
     struct mutate_rng rng = mutate_rng(seed);
     struct input in;
     load(&in, data, size);
-    for (unsigned n = 1 + mutate_below(&rng, 1 + mutate_below(&rng, 6)); n > 0; n--)
-        change(&in, &rng);
+    unsigned n = 1 + mutate_below(&rng, 1 + mutate_below(&rng, 6));
+    bool new_run = is_new_run(&rng);
+    if (new_run)
+        change_run(&in, &rng);
+    for (; n > 0; n--)
+        if (new_run && mutate_below(&rng, 2))
+            change_run(&in, &rng);
+        else
+            change_state(&in, &rng);
     return store(&in, data, max);
 }
 
@@ -329,6 +346,13 @@ static void one_or_join(struct list *out, const struct list *a, const struct lis
     }
 }
 
+static void join_heads(uint8_t *out, const uint8_t *b, unsigned first, unsigned last, struct mutate_rng *rng)
+{
+    for (unsigned i = first; i <= last; i++)
+        if (!mutate_below(rng, 3))
+            out[i] = b[i];
+}
+
 size_t fuzz_crossover(const uint8_t *a, size_t a_size, const uint8_t *b, size_t b_size, uint8_t *out, size_t max,
                       uint32_t seed)
 {
@@ -337,11 +361,12 @@ size_t fuzz_crossover(const uint8_t *a, size_t a_size, const uint8_t *b, size_t 
     load(&x, a, a_size);
     load(&y, b, b_size);
     child = x;
-    for (unsigned i = 0; i < CRASH_WORDS; i++)
-        if (!mutate_below(&rng, 3))
-            child.head[i] = y.head[i];
-    join(&child.words, &x.words, &y.words, &rng);
-    one_or_join(&child.choices, &x.choices, &y.choices, &rng);
+    if (is_new_run(&rng)) {
+        join_heads(child.head, y.head, CRASH_SETUP, CRASH_DISK, &rng);
+        join(&child.words, &x.words, &y.words, &rng);
+        one_or_join(&child.choices, &x.choices, &y.choices, &rng);
+    }
+    join_heads(child.head, y.head, CRASH_EPOCH, CRASH_FOCUS, &rng);
     one_or_join(&child.picks, &x.picks, &y.picks, &rng);
     one_or_join(&child.survivors, &x.survivors, &y.survivors, &rng);
     return store(&child, out, max);
