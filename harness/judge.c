@@ -62,6 +62,7 @@ struct judge *judge_create_with(const struct recording *recording, const struct 
     j->shown = xmalloc((size_t)j->cluster_sectors * SECTOR);
     j->now = xmalloc((size_t)j->cluster_sectors * SECTOR);
     j->right = xmalloc(j->cluster_sectors);
+    j->heard = xcalloc(j->cluster_sectors, 1);
     j->fresh = xmalloc(SECTOR);
     j->second_life = true;
     j->nested = 1;
@@ -91,6 +92,7 @@ void judge_destroy(struct judge *j)
     free(j->ranges);
     free(j->shown);
     free(j->right);
+    free(j->heard);
     free(j->fresh);
     free(j->now);
     free(j);
@@ -209,6 +211,8 @@ static void report_at(struct judge *j, enum verdict_class class, uint64_t sector
                           .pick_count = j->pick_count};
     if (j->rehearsal) {
         j->rehearsal_found = true;
+        if (sector >= j->first && sector - j->first < j->count)
+            j->heard[sector % j->cluster_sectors] = 1;
     } else {
         j->reported = true;
         j->report(j->opaque, &v);
@@ -748,8 +752,8 @@ void judge_state_in_part(struct judge *j, struct crash_disk *disk, uint32_t when
     j->counts.executions = executions + 1;
 }
 
-/* A whole cluster, without a word. Where that finds nothing, its sectors by themselves would not either: each does a part
- * of what it does. It is given up where it would take more runs than they. */
+/* Several sectors of a cluster, without a word. Where that finds nothing, each by itself would not either: it does a part of
+ * what they do. It is given up where it would take more runs than they. */
 static bool script_quiet(void *opaque, struct crash_disk *disk)
 {
     struct judge *j = opaque;
@@ -760,30 +764,51 @@ static bool script_quiet(void *opaque, struct crash_disk *disk)
     return !j->interrupted && !j->rehearsal_found && --j->quiet_runs > 0;
 }
 
-/* A cell that touches few clusters is over before this is worth it. */
+/* A cell that touches few clusters is over before this is worth it. The judge looks at each sector by itself and writes the
+ * same whatever it reads, which is what data apart asks for. */
 static bool is_quiet(struct judge *j, struct explorer *x, uint64_t first, uint64_t count, bool *stopped)
 {
     bool given_up;
     *stopped = false;
+    memset(j->heard + first % j->cluster_sectors, 0, count);
     if (j->life || j->touched_clusters < j->many)
         return false;
     j->first = first;
     j->count = count;
-    j->quiet_runs = j->cluster_sectors;
-    explorer_run(x, (struct explore_mode){.prune = true}, script_quiet, j, &given_up);
+    j->quiet_runs = (uint32_t)count * QUIET_RUNS;
+    explorer_run(x, (struct explore_mode){.prune = true, .data_apart = true}, script_quiet, j, &given_up);
     *stopped = j->interrupted;
     return !given_up;
 }
 
-/* One cluster at the most. */
-void judge_contents(struct judge *j, struct explorer *x, uint64_t first, uint64_t count, bool *stopped)
+static void judge_each(struct judge *j, struct explorer *x, uint64_t first, uint64_t count, bool *stopped)
 {
-    if (is_quiet(j, x, first, count, stopped))
-        return;
     for (uint64_t k = 0; k < count && !*stopped; k++) {
         j->first = first + k;
         j->count = 1;
         explorer_run(x, (struct explore_mode){.prune = true}, script_cluster, j, stopped);
+    }
+}
+
+/* One cluster at the most. The sectors that were heard are judged by themselves; those between them are asked to be quiet
+ * again, and they are fewer. */
+void judge_contents(struct judge *j, struct explorer *x, uint64_t first, uint64_t count, bool *stopped)
+{
+    const uint8_t *heard = j->heard + first % j->cluster_sectors;
+    *stopped = false;
+    if (count > 1 && is_quiet(j, x, first, count, stopped))
+        return;
+    if (count == 1 || !memchr(heard, 1, count)) {
+        judge_each(j, x, first, count, stopped);
+        return;
+    }
+    for (uint64_t k = 0, n; k < count && !*stopped; k += n) {
+        for (n = 1; k + n < count && heard[k + n] == heard[k];)
+            n++;
+        if (heard[k])
+            judge_each(j, x, first + k, n, stopped);
+        else
+            judge_contents(j, x, first + k, n, stopped);
     }
 }
 

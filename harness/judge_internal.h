@@ -7,6 +7,7 @@
 #define SECTOR                 BLK_SECTOR_BYTES
 #define JUDGE_MAX_ALTERNATIVES 256u
 #define MANY_CLUSTERS          64u   /* fewer are judged one by one; see sweep.c */
+#define QUIET_RUNS             8u    /* for each sector; see is_quiet() */
 #define SECOND_LIFE_GENERATION 1000u /* no scenario has that many lives */
 
 struct judge {
@@ -58,6 +59,7 @@ struct judge {
     uint64_t touched_clusters, many;
     struct sweep *sweep;
     uint64_t focus;      /* first sector of the only cluster of interest, or JUDGE_NO_SECTOR */
+    uint8_t *heard;      /* per sector of the cluster: a rehearsal would have reported it */
     uint32_t quiet_runs; /* left to script_quiet */
     bool interrupted;    /* in it */
 

@@ -501,6 +501,19 @@ bool crash_disk_reads_table(const struct crash_disk *d)
     return d->event == BLK_EVENT_L2_LOAD;
 }
 
+/* What ends before the length that is known neither bears witness to it nor leads to another. */
+bool crash_disk_decides_bytes_alone(const struct crash_disk *d, size_t unit)
+{
+    if (d->event != BLK_EVENT_READ_AIO || d->space->atom_count)
+        return false;
+    if (!d->provides[unit])
+        return true;
+    bool before = d->length.resolved && follows_data(d);
+    for (uint32_t v = 1; before && v < d->space->units[unit].version_count; v++)
+        before = crash_unit_version(d->space, unit, v)->end_bytes < d->length.lo;
+    return before;
+}
+
 const uint64_t *crash_disk_used(const struct crash_disk *d, size_t unit)
 {
     return d->used[unit];

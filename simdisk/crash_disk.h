@@ -68,6 +68,9 @@ struct crash_length_use crash_disk_length_use(const struct crash_disk *d);
 void crash_disk_use_length(struct crash_disk *d);
 /* Was the read under way announced as that of an L2 table? */
 bool crash_disk_reads_table(const struct crash_disk *d);
+/* Does this open unit decide nothing but the bytes that the guest reads? It is being read for the guest, no choice is made
+ * together with it, and no version of it has a say in how long the file is. */
+bool crash_disk_decides_bytes_alone(const struct crash_disk *d, size_t unit);
 /* The bytes of a length bucket on offer (CRASH_CHOICE_LENGTH of a file that follows its data). */
 uint64_t crash_disk_bucket(const struct crash_disk *d, uint32_t alternative);
 

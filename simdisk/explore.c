@@ -22,6 +22,7 @@ struct node {
     uint32_t first; /* its answers start here in x->answers, and what mattered of them in x->mattered */
     uint32_t count;
     uint32_t current;  /* the answer being explored, in the order of x->answers */
+    bool moment;       /* data apart: the answers are moments, and the first is that all is durable */
     uint32_t explored; /* the last answer that had a run, or NONE_EXPLORED; the others follow by before */
 };
 
@@ -34,6 +35,11 @@ struct answer {
 };
 
 #define NONE_EXPLORED UINT32_MAX
+
+/* When a version can exist, and which it is of those of its unit that can from then on. */
+struct moment {
+    uint32_t when, rank;
+};
 
 struct explorer {
     struct crash_chooser chooser; /* first */
@@ -52,6 +58,8 @@ struct explorer {
     struct named *named;
     size_t named_cap;
     bool components_known;
+    bool moved; /* data apart: in this run, to the versions of this moment: */
+    struct moment moment;
     uint64_t allocations;
 };
 
@@ -187,15 +195,78 @@ static struct node *push_node(struct explorer *x, enum crash_choice kind, size_t
     return node;
 }
 
+/* --- data apart ---------------------------------------------------------------------------------------------------- */
+
+static struct moment moment_of(const struct crash_space *s, size_t unit, uint32_t version)
+{
+    struct moment m = {.when = crash_unit_version(s, unit, version)->when};
+    for (uint32_t v = 1; v < version; v++)
+        m.rank += crash_unit_version(s, unit, v)->when == m.when;
+    return m;
+}
+
+/* The unit's version of that moment; 0, the durable one, if it has none. */
+static uint32_t version_of(const struct crash_space *s, size_t unit, struct moment m)
+{
+    for (uint32_t v = 1; v < s->units[unit].version_count; v++) {
+        struct moment its = moment_of(s, unit, v);
+        if (its.when == m.when && its.rank == m.rank)
+            return v;
+    }
+    return 0;
+}
+
+/* Has a unit that was asked for earlier in this run got a version of it? Then that one's turn is this one's too. */
+static bool offered_before(const struct explorer *x, struct moment m)
+{
+    for (size_t i = 0; i < x->depth; i++)
+        if (x->nodes[i].moment && version_of(crash_disk_space(x->disk), x->nodes[i].index, m))
+            return true;
+    return false;
+}
+
+/* The moments that are new with this unit. */
+static struct node *push_moments(struct explorer *x, size_t unit, const uint32_t *versions, uint32_t n)
+{
+    struct node *node = push_node(x, CRASH_CHOICE_UNIT, unit, versions, n);
+    struct answer *answers = &x->answers[node->first];
+    assert(!answers[0].version && "the durable version can exist first");
+    node->moment = true;
+    node->count = 1;
+    for (uint32_t i = 1; i < n; i++)
+        if (!offered_before(x, moment_of(crash_disk_space(x->disk), unit, answers[i].version)))
+            answers[node->count++] = answers[i];
+    x->answer_count = node->first + node->count;
+    return node;
+}
+
+static uint32_t choose_apart(struct explorer *x, size_t unit, const uint32_t *versions, uint32_t n)
+{
+    const struct crash_space *s = crash_disk_space(x->disk);
+    assert(n == s->units[unit].version_count && "what has no say in the length is free");
+    if (x->moved)
+        return version_of(s, unit, x->moment);
+    struct node *node = x->depth < x->node_count ? &x->nodes[x->depth] : push_moments(x, unit, versions, n);
+    assert(node->moment && node->index == unit && "a script must be deterministic");
+    x->depth++;
+    const struct answer *a = &x->answers[node->first + node->current];
+    x->moved = a->version;
+    x->moment = x->moved ? moment_of(s, unit, a->version) : (struct moment){0};
+    return a->pick;
+}
+
 static uint32_t choose(struct crash_chooser *chooser, enum crash_choice kind, size_t index,
                        const uint32_t *alternatives, uint32_t n)
 {
     struct explorer *x = (struct explorer *)chooser;
+    if (x->mode.data_apart && kind == CRASH_CHOICE_UNIT && crash_disk_decides_bytes_alone(x->disk, index))
+        return choose_apart(x, index, alternatives, n);
     bool table = x->mode.tables_apart && kind == CRASH_CHOICE_UNIT && crash_disk_reads_table(x->disk);
     if (table && !may_deviate(x, index))
         return 0; /* the durable version, or the first that is left */
     struct node *node = x->depth < x->node_count ? &x->nodes[x->depth] : push_node(x, kind, index, alternatives, n);
-    assert(node->kind == kind && node->index == index && node->count == n && "a script must be deterministic");
+    assert(!node->moment && node->kind == kind && node->index == index && node->count == n &&
+           "a script must be deterministic");
     x->depth++;
     uint32_t pick = x->answers[node->first + node->current].pick;
     if (table && pick) {
@@ -260,6 +331,8 @@ static bool stands_for(const struct explorer *x, const struct node *node, uint32
     const struct crash_space *s = crash_disk_space(x->disk);
     const struct answer *a = &x->answers[node->first + explored], *b = &x->answers[node->first + other];
     const struct mattered *m = &x->mattered[node->first + explored];
+    if (node->moment)
+        return false;
     switch (node->kind) {
     case CRASH_CHOICE_UNIT:
         return !decides_elsewhere(s, node->index) && same_bytes(s, node->index, a->version, b->version, m->used);
@@ -325,6 +398,7 @@ uint64_t explorer_run(struct explorer *x, struct explore_mode mode, explore_scri
     do {
         crash_disk_rewind(x->disk, 0);
         x->depth = x->deviated_count = 0;
+        x->moved = false;
         runs++;
         if (!script(opaque, x->disk)) {
             *stopped = true;
@@ -342,6 +416,7 @@ void explorer_again(struct explorer *x)
     merge_uses(x); /* what mattered so far has led here */
     crash_disk_rewind(x->disk, 0);
     x->depth = x->deviated_count = 0;
+    x->moved = false;
 }
 
 /* --- life ---------------------------------------------------------------------------------------------------------- */

@@ -5,7 +5,7 @@
  * states that agree on what was asked. The explorer runs the script again and again, each time with other answers, until
  * no answer is left: depth first, the answers as plain numbers on a stack.
  *
- * Three things keep that small, each of them sound for a reason stated here and held against plain enumeration by
+ * Four things keep that small, each of them sound for a reason stated here and held against plain enumeration by
  * tests/unit/test_explore_differential.c:
  *
  *   not asked      what no run reads multiplies nothing.
@@ -17,6 +17,13 @@
  *                  one table sector says, and what another says, meet only in the clusters that both name. Sectors that
  *                  name no cluster in common, in any of their versions, are varied one at a time; those that do (and all
  *                  that is not an L2 sector) in all combinations.
+ *   side by side   (data apart) a script that hands what it reads for the guest to a judge who looks at each sector by
+ *                  itself, and does the same whatever was read. A unit that decides nothing but such bytes
+ *                  (crash_disk_decides_bytes_alone()) meets no other such unit anywhere: so a run in which several of
+ *                  them are not durable shows of each what a run shows in which the others are. Only the promise is that
+ *                  of the latest. So versions that can exist from the same moment on are taken in the same run, and
+ *                  those of another moment in another: each version is seen with all that is not such data, by the
+ *                  promise it has by itself. Pruning leaves these choices alone, for one stands for several units.
  */
 #ifndef SIMDISK_EXPLORE_H
 #define SIMDISK_EXPLORE_H
@@ -35,6 +42,7 @@ struct crash_chooser *explorer_chooser(struct explorer *x);
 struct explore_mode {
     bool prune;
     bool tables_apart;
+    bool data_apart;
 };
 
 /* Runs the script once per set of answers that matters. The script finds the disk as the power failure left it; it returns
