@@ -22,7 +22,7 @@
 #include "harness/judge_internal.h"
 #include "simdisk/xalloc.h"
 
-#define AT_ONCE_BYTES (UINT64_C(8) << 20) /* of contents that are held */
+#define AT_ONCE_BYTES (UINT64_C(512) << 10) /* of contents that are held, which should stay in a core's cache */
 #define RUNS_ALWAYS   64u
 
 enum how { TOGETHER, ALONE, JUDGED };
