@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define MAX_WORDS 8
@@ -200,19 +199,27 @@ static void list_words(enum qed_design_field field, char *buf, size_t size)
         used += (size_t)snprintf(buf + used, size - used, "%s%s", i ? (f->is_set ? "+" : ", ") : "", f->words[i]);
 }
 
+/* At most nine digits, and nothing else. */
+static bool take_milliseconds(const char *word, size_t length, uint32_t *ms)
+{
+    uint32_t value = 0;
+    for (size_t i = 0; i < length; i++) {
+        if (length > 9 || !isdigit((unsigned char)word[i]))
+            return false;
+        value = value * 10 + (uint32_t)(word[i] - '0');
+    }
+    if (length)
+        *ms = value;
+    return length > 0;
+}
+
 static int set_field(struct qed_design *d, const char *name, size_t name_length, const char *word, size_t length,
                      struct qed_design_error *err)
 {
-    if (name_length == 14 && !memcmp(name, "clear_timer_ms", 14)) {
-        char number[12] = "", *end = number;
-        if (length && length < 10) {
-            memcpy(number, word, length);
-            d->clear_timer_ms = (uint32_t)strtoul(number, &end, 10);
-        }
-        return length && end == number + length && isdigit((unsigned char)*number)
+    if (name_length == 14 && !memcmp(name, "clear_timer_ms", 14))
+        return take_milliseconds(word, length, &d->clear_timer_ms)
                    ? 0
                    : wrong(err, "clear_timer_ms is a number of milliseconds, not '%.*s'", (int)length, word);
-    }
     enum qed_design_field field = qed_design_field_find(name, name_length);
     if (field == QED_FIELD_COUNT)
         return wrong(err, "a design has no field '%.*s'; `qedcrash designs --fields' lists them", (int)name_length,

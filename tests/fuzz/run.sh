@@ -228,6 +228,8 @@ for target in $targets; do
     [ -n "$smallest" ] || continue
     failed=1
     echo "$target: the smallest finding is $smallest; to see it again: $build/lib/$target $smallest"
-    QEDCRASH_FUZZ_OUT=$found/$target timeout 60 "$build/replay/$target" "$smallest" 2>&1 | tail -n 5
+    QEDCRASH_FUZZ_OUT=$found/$target timeout 60 "$build/replay/$target" "$smallest" >"$work/again" 2>&1 &&
+        ASAN_OPTIONS=$asan timeout 60 "$build/lib/$target" "$smallest" >"$work/again" 2>&1 # only sanitizers see it
+    tail -n 5 "$work/again"
 done
 exit $failed

@@ -104,6 +104,22 @@ static void test_the_cow_flush_is_the_only_difference(void **state)
     assert_int_equal(fixed->data_flush, QED_DATA_FLUSH_COW);
 }
 
+static void test_milliseconds_are_digits(void **state)
+{
+    static const char *const wrong[] = {"",   "x",  "5x",         "-5",
+                                        "+5", " 5", "1234567890", "zero_fill=skip-all-zero|title+..k-and-so-on"};
+    struct qed_design d;
+    char text[128];
+
+    (void)state;
+    assert_int_equal(qed_design_parse("careful,clear_timer_ms=123456789", &d, NULL), 0);
+    assert_int_equal(d.clear_timer_ms, 123456789);
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        snprintf(text, sizeof(text), "careful,clear_timer_ms=%s", wrong[i]);
+        assert_true(qed_design_parse(text, &d, NULL) < 0);
+    }
+}
+
 static void test_upstream_is_qemu_7_2(void **state)
 {
     const struct qed_design *d = qed_design_find("upstream");
@@ -138,9 +154,13 @@ static void test_careful_leaves_nothing_to_chance(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_names_find_their_design), cmocka_unit_test(test_no_two_are_the_same),
-        cmocka_unit_test(test_changed_fields),          cmocka_unit_test(test_the_cow_flush_is_the_only_difference),
-        cmocka_unit_test(test_upstream_is_qemu_7_2),    cmocka_unit_test(test_careful_leaves_nothing_to_chance),
+        cmocka_unit_test(test_names_find_their_design),
+        cmocka_unit_test(test_no_two_are_the_same),
+        cmocka_unit_test(test_changed_fields),
+        cmocka_unit_test(test_the_cow_flush_is_the_only_difference),
+        cmocka_unit_test(test_milliseconds_are_digits),
+        cmocka_unit_test(test_upstream_is_qemu_7_2),
+        cmocka_unit_test(test_careful_leaves_nothing_to_chance),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
