@@ -205,6 +205,7 @@ done
 if [ -t 2 ]; then printf '\r\033[K' >&2; fi
 
 failed=0
+declare -A found_now
 printf '%-24s %14s %8s %8s\n' "target" "executions" "edges" "found"
 for job in "${finished[@]}"; do
     name=${job/ /.} target=${job% *}
@@ -214,7 +215,7 @@ for job in "${finished[@]}"; do
     count=$(findings "$name" | wc -l)
     printf '%-24s %14s %8s %8s\n' "$name" "$(executions "$name")" "$(coverage "$name")" "$count"
     if [ "$count" -gt 0 ]; then
-        failed=1
+        failed=1 found_now[$target]=yes
         mkdir -p "$found/$target"
         findings "$name" | while read -r file; do cp "$file" "$found/$target/$(sha1sum <"$file" | cut -c 1-16)"; done
     elif [ "${code[$job]}" -ne 0 ]; then # it did not even run
@@ -225,8 +226,7 @@ for job in "${finished[@]}"; do
 done
 for target in $targets; do
     smallest=$(find "$found/$target" -type f ! -name '*.scn' -printf '%s %p\n' 2>/dev/null | sort -n | head -n 1 | cut -d ' ' -f 2-)
-    [ -n "$smallest" ] || continue
-    failed=1
+    [ -n "${found_now[$target]:-}" ] || continue
     echo "$target: the smallest finding is $smallest; to see it again: $build/lib/$target $smallest"
     QEDCRASH_FUZZ_OUT=$found/$target timeout 60 "$build/replay/$target" "$smallest" >"$work/again" 2>&1 &&
         ASAN_OPTIONS=$asan timeout 60 "$build/lib/$target" "$smallest" >"$work/again" 2>&1 # only sanitizers see it
