@@ -12,14 +12,9 @@
 #include "harness/canary.h"
 #include "harness/cell_wire.h"
 #include "harness/commands.h"
+#include "harness/complain.h"
 #include "harness/workers.h"
 #include "simdisk/xalloc.h"
-
-static int complain(const struct campaign *c, int code, const char *text)
-{
-    fprintf(stderr, "qedcrash %s: %s\n", c->verb, text);
-    return code;
-}
 
 static double now(void)
 {
@@ -232,14 +227,14 @@ int campaign_open(struct campaign *c)
     int ret = store_open(o->store, &campaign, &c->store, &err);
     free(words);
     if (ret)
-        return complain(c, ret == -ESTALE ? EXIT_USAGE : EXIT_INTERNAL, err.text);
+        return complain(c->verb, ret == -ESTALE ? EXIT_USAGE : EXIT_INTERNAL, "%s", err.text);
     c->settled = xcalloc(c->plan->count, sizeof(*c->settled));
     c->states = xcalloc(c->plan->count, sizeof(*c->states));
     c->mine = campaign_size(c);
     for (size_t i = 0; i < c->plan->count; i++)
         c->settled[i] = !of_this_shard(c, &c->plan->cells[i]);
     ret = store_each_judged(c->store, note_judged, c, &err);
-    return ret ? complain(c, EXIT_INTERNAL, err.text) : 0;
+    return ret ? complain(c->verb, EXIT_INTERNAL, "%s", err.text) : 0;
 }
 
 /* One line to paste. */
@@ -261,7 +256,7 @@ static int finish(struct campaign *c)
     if (!ret)
         ret = store_finish(c->store, &err);
     if (ret)
-        return complain(c, EXIT_INTERNAL, err.text);
+        return complain(c->verb, EXIT_INTERNAL, "%s", err.text);
     if (c->canary_missed)
         fprintf(stderr,
                 "qedcrash %s: %u of %u planted bugs were NOT caught (first: %s): no verdict of this campaign can be "
@@ -298,10 +293,10 @@ int campaign_judge(struct campaign *c)
     if (ret == -EINTR)
         return unfinished(c, "interrupted");
     if (c->code)
-        return complain(c, c->code, c->message);
+        return complain(c->verb, c->code, "%s", c->message);
     if (ret) {
         snprintf(c->message, sizeof(c->message), "cannot start a worker: %s", strerror(-ret));
-        return complain(c, EXIT_INTERNAL, c->message);
+        return complain(c->verb, EXIT_INTERNAL, "%s", c->message);
     }
     if (c->out_of_time)
         return unfinished(c, "the time limit is reached");

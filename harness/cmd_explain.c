@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "harness/commands.h"
+#include "harness/complain.h"
 #include "harness/id.h"
 #include "harness/options.h"
 #include "harness/target.h"
@@ -16,18 +17,12 @@ static const char explain_doc[] =
     "Exit status: 1 the finding, explained; 0 there is none in this state; 2 the id names nothing, or usage; 3 I/O "
     "error; 130 interrupted.";
 
-static int complain(int code, const char *text)
-{
-    fprintf(stderr, "qedcrash explain: %s\n", text);
-    return code;
-}
-
 static int judge(struct options *o, const struct finding_id *id, struct store *store, bool *unsafe)
 {
     struct target t;
     struct scn_error err;
     if (target_load(id, &t, &err))
-        return complain(EXIT_USAGE, err.text);
+        return complain("explain", EXIT_USAGE, "%s", err.text);
     o->cell.id_scenario = t.name;
     o->cell.schedule = id->schedule;
     o->cell.script = id->script;
@@ -38,8 +33,8 @@ static int judge(struct options *o, const struct finding_id *id, struct store *s
                   : cell_run(t.scenario, t.design, t.disk, &o->cell, store, unsafe, &err);
     target_free(&t);
     if (ret == -EINTR)
-        return complain(EXIT_INTERRUPTED, "interrupted");
-    return ret ? complain(ret == -ENOENT || ret == -EINVAL ? EXIT_USAGE : EXIT_INTERNAL, err.text) : 0;
+        return complain("explain", EXIT_INTERRUPTED, "interrupted");
+    return ret ? complain("explain", ret == -ENOENT || ret == -EINVAL ? EXIT_USAGE : EXIT_INTERNAL, "%s", err.text) : 0;
 }
 
 static int explain(struct options *o, const struct finding_id *id)
@@ -50,15 +45,15 @@ static int explain(struct options *o, const struct finding_id *id)
     struct store *store;
     bool unsafe = false;
     if (store_open(o->store, &campaign, &store, &err))
-        return complain(EXIT_INTERNAL, err.text);
+        return complain("explain", EXIT_INTERNAL, "%s", err.text);
     int code = judge(o, id, store, &unsafe);
     options_render(o, &r);
     if (!code && (o->json ? render_explain_json(store, stdout, &err) : render_explain(store, stdout, &r, &err)))
-        code = complain(EXIT_INTERNAL, err.text);
+        code = complain("explain", EXIT_INTERNAL, "%s", err.text);
     else if (!code)
         code = unsafe ? EXIT_FINDINGS : EXIT_CLEAN;
     if (store_close(store, &err))
-        return complain(EXIT_INTERNAL, err.text);
+        return complain("explain", EXIT_INTERNAL, "%s", err.text);
     return code;
 }
 
@@ -73,7 +68,7 @@ int cmd_explain(int argc, char **argv)
         return ret;
     if (o.argument_count != 1 || !id_parse(o.arguments[0], &id, why, sizeof(why))) {
         options_free(&o);
-        return complain(EXIT_USAGE, why);
+        return complain("explain", EXIT_USAGE, "%s", why);
     }
     options_catch_signals();
     ret = explain(&o, &id);

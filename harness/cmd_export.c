@@ -6,6 +6,7 @@
 
 #include "harness/bundle.h"
 #include "harness/commands.h"
+#include "harness/complain.h"
 #include "harness/options.h"
 #include "simdisk/xalloc.h"
 
@@ -19,12 +20,6 @@ static const char export_doc[] =
     "The directory must not exist, or be empty. The same id gives the same bytes. Exit status: 0 the bundle is "
     "written; 2 the id names no finding, or the directory is not empty, or usage; 3 I/O error; 130 interrupted.";
 
-static int complain(int code, const char *text)
-{
-    fprintf(stderr, "qedcrash export: %s\n", text);
-    return code;
-}
-
 /* 0, or an exit code: is there nothing, or an empty directory? */
 static int check_directory(const char *path)
 {
@@ -36,7 +31,7 @@ static int check_directory(const char *path)
         return 0;
     if (!dir) {
         snprintf(text, sizeof(text), "%.300s: %s; name a directory that is new or empty", path, strerror(errno));
-        return complain(EXIT_USAGE, text);
+        return complain("export", EXIT_USAGE, "%s", text);
     }
     while ((e = readdir(dir)))
         empty &= !strcmp(e->d_name, ".") || !strcmp(e->d_name, "..");
@@ -44,7 +39,7 @@ static int check_directory(const char *path)
     if (empty)
         return 0;
     snprintf(text, sizeof(text), "%.300s is not empty; name a directory that is new or empty", path);
-    return complain(EXIT_USAGE, text);
+    return complain("export", EXIT_USAGE, "%s", text);
 }
 
 static int make_directory(const char *path)
@@ -53,7 +48,7 @@ static int make_directory(const char *path)
     if (!mkdir(path, 0777) || errno == EEXIST)
         return 0;
     snprintf(text, sizeof(text), "cannot make the directory %.300s: %s", path, strerror(errno));
-    return complain(EXIT_INTERNAL, text);
+    return complain("export", EXIT_INTERNAL, "%s", text);
 }
 
 /* The story, under the names that the bundle's files have. */
@@ -69,12 +64,13 @@ static int tell(struct bundle *b, struct options *o, char **story, char **story_
     design.name = BUNDLE_DESIGN;
     o->cell.id_scenario = BUNDLE_SCENARIO;
     if (store_open(NULL, &campaign, &store, &store_err))
-        return complain(EXIT_INTERNAL, store_err.text);
+        return complain("export", EXIT_INTERNAL, "%s", store_err.text);
     int ret = cell_repro(b->target->scenario, &design, b->target->disk, &o->cell, b->parsed->point,
                          b->parsed->survivors, store, &unsafe, &err);
-    int code = ret ? complain(ret == -ENOENT || ret == -EINVAL ? EXIT_USAGE : EXIT_INTERNAL, err.text) : 0;
+    int code =
+        ret ? complain("export", ret == -ENOENT || ret == -EINVAL ? EXIT_USAGE : EXIT_INTERNAL, "%s", err.text) : 0;
     if (!code && !unsafe)
-        code = complain(EXIT_USAGE, "this state shows nothing wrong; there is nothing to export");
+        code = complain("export", EXIT_USAGE, "this state shows nothing wrong; there is nothing to export");
     if (!code) {
         struct render_options r = {.width = 100};
         FILE *out = xalloc_check(open_memstream(story, &size));
@@ -83,7 +79,7 @@ static int tell(struct bundle *b, struct options *o, char **story, char **story_
         out = xalloc_check(open_memstream(story_json, &size));
         ret = ret ? ret : render_explain_json(store, out, &store_err);
         fclose(out);
-        code = ret ? complain(EXIT_INTERNAL, store_err.text) : 0;
+        code = ret ? complain("export", EXIT_INTERNAL, "%s", store_err.text) : 0;
     }
     store_close(store, &store_err);
     return code;
@@ -96,10 +92,10 @@ static int export(struct options *o, const struct finding_id *id)
     struct bundle b = {.directory = o->arguments[1], .id = o->arguments[0], .parsed = id, .target = &target};
     char *story = NULL, *story_json = NULL;
     if (target_load(id, &target, &err))
-        return complain(EXIT_USAGE, err.text);
+        return complain("export", EXIT_USAGE, "%s", err.text);
     if (target.scenario->replay) {
         target_free(&target);
-        return complain(EXIT_USAGE,
+        return complain("export", EXIT_USAGE,
                         "this id is of a recording, which is a bundle already: send its directory and the id");
     }
     o->cell.schedule = id->schedule;
@@ -112,13 +108,13 @@ static int export(struct options *o, const struct finding_id *id)
     if (!code && id->has_point)
         code = tell(&b, o, &story, &story_json);
     if (!code && options_stopped)
-        code = complain(EXIT_INTERRUPTED, "interrupted; nothing was written");
+        code = complain("export", EXIT_INTERRUPTED, "interrupted; nothing was written");
     if (!code)
         code = make_directory(b.directory);
     b.story = story;
     b.story_json = story_json;
     if (!code && (id->has_point ? bundle_write : bundle_write_run)(&b, &err))
-        code = complain(EXIT_INTERNAL, err.text);
+        code = complain("export", EXIT_INTERNAL, "%s", err.text);
     free(story);
     free(story_json);
     target_free(&target);
@@ -135,7 +131,7 @@ int cmd_export(int argc, char **argv)
     if (ret || help)
         return ret;
     if (o.argument_count != 2 || !id_parse(o.arguments[0], &id, why, sizeof(why)))
-        ret = complain(EXIT_USAGE, why);
+        ret = complain("export", EXIT_USAGE, "%s", why);
     options_catch_signals();
     if (!ret)
         ret = export(&o, &id);

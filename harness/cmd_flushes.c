@@ -6,6 +6,7 @@
 
 #include "engine/design_text.h"
 #include "harness/commands.h"
+#include "harness/complain.h"
 #include "harness/design_load.h"
 #include "harness/flushes.h"
 #include "harness/json_text.h"
@@ -31,12 +32,6 @@ struct job {
     const struct qed_design *design;
     size_t scenarios;
 };
-
-static int complain(int code, const char *text)
-{
-    fprintf(stderr, "qedcrash flushes: %s\n", text);
-    return code;
-}
 
 static int load(struct job *j, struct scn_error *err)
 {
@@ -148,11 +143,11 @@ static int run(struct job *j)
     struct scn_error err = {0};
     struct qed_design_error design_err;
     if (j->o.argument_count != 1)
-        return complain(EXIT_USAGE, "takes one design: a name, a name with fields changed, or a file");
+        return complain("flushes", EXIT_USAGE, "takes one design: a name, a name with fields changed, or a file");
     if (design_load(j->o.arguments[0], &j->design, &design_err))
-        return complain(EXIT_USAGE, design_err.text);
+        return complain("flushes", EXIT_USAGE, "%s", design_err.text);
     if (load(j, &err))
-        return complain(EXIT_USAGE, err.text);
+        return complain("flushes", EXIT_USAGE, "%s", err.text);
     struct flushes f = {.design = j->design,
                         .bound = &j->bound,
                         .disks = j->o.disks,
@@ -167,9 +162,10 @@ static int run(struct job *j)
     int code = f.unsafe ? EXIT_FINDINGS : EXIT_CLEAN;
     flushes_free(&f);
     if (ret)
-        return ret == -EINTR ? complain(EXIT_INTERRUPTED, "interrupted; nothing was kept")
-                             : complain(EXIT_INTERNAL, err.text);
-    return fflush(stdout) || ferror(stdout) ? complain(EXIT_INTERNAL, "cannot write to standard output") : code;
+        return ret == -EINTR ? complain("flushes", EXIT_INTERRUPTED, "interrupted; nothing was kept")
+                             : complain("flushes", EXIT_INTERNAL, "%s", err.text);
+    return fflush(stdout) || ferror(stdout) ? complain("flushes", EXIT_INTERNAL, "cannot write to standard output")
+                                            : code;
 }
 
 int cmd_flushes(int argc, char **argv)

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include "harness/commands.h"
+#include "harness/complain.h"
 #include "harness/gen_jobs.h"
 #include "harness/gen_judge.h"
 #include "harness/id.h"
@@ -32,15 +33,9 @@ struct job {
     size_t results;
 };
 
-static int complain(int code, const char *text)
-{
-    fprintf(stderr, "qedcrash gen: %s\n", text);
-    return code;
-}
-
 static int flush_stdout(int code)
 {
-    return fflush(stdout) || ferror(stdout) ? complain(EXIT_INTERNAL, "cannot write to standard output") : code;
+    return fflush(stdout) || ferror(stdout) ? complain("gen", EXIT_INTERNAL, "cannot write to standard output") : code;
 }
 
 /* --- names and files ----------------------------------------------------------------------------------------------- */
@@ -54,7 +49,7 @@ static int print_one(const char *name)
     if (!ret)
         ret = gen_scenario(&w, &s, &err);
     if (ret)
-        return complain(EXIT_USAGE, err.text);
+        return complain("gen", EXIT_USAGE, "%s", err.text);
     scenario_print(s, stdout);
     scenario_free(s);
     return flush_stdout(EXIT_CLEAN);
@@ -73,7 +68,7 @@ static int write_file(const char *dir, const char *name, const struct gen_worklo
         snprintf(complaint, sizeof(complaint), "cannot write %.300s: %s", path, strerror(errno));
     free(path);
     free(text);
-    return good ? 0 : complain(EXIT_INTERNAL, complaint);
+    return good ? 0 : complain("gen", EXIT_INTERNAL, "%s", complaint);
 }
 
 static int list(const struct job *j)
@@ -86,14 +81,14 @@ static int list(const struct job *j)
     if (j->o.output && mkdir(j->o.output, 0777) && errno != EEXIST) {
         char text[400];
         snprintf(text, sizeof(text), "cannot write to %.300s: %s", j->o.output, strerror(errno));
-        ret = complain(EXIT_INTERNAL, text);
+        ret = complain("gen", EXIT_INTERNAL, "%s", text);
     }
     for (; !ret && !options_stopped && (w = gen_next(g)); count++) {
         gen_name(w, name, sizeof(name));
         if (j->o.output)
             ret = write_file(j->o.output, name, w);
         else if (puts(name) == EOF)
-            ret = complain(EXIT_INTERNAL, "cannot write to standard output");
+            ret = complain("gen", EXIT_INTERNAL, "cannot write to standard output");
     }
     gen_end(g);
     if (ret)
@@ -185,7 +180,7 @@ static int judge_pair(struct job *j, const struct qed_design *design, const stru
     if (ret == -EINTR)
         ret = EXIT_INTERRUPTED;
     else if (ret)
-        ret = complain(ret == -EINVAL ? EXIT_USAGE : EXIT_INTERNAL, err.text);
+        ret = complain("gen", ret == -EINVAL ? EXIT_USAGE : EXIT_INTERNAL, "%s", err.text);
     else if (j->o.json)
         json_result(j, &g);
     else
@@ -210,7 +205,7 @@ static int judge(struct job *j)
         puts("]}");
     ret = flush_stdout(ret);
     if (ret == EXIT_INTERRUPTED)
-        complain(0, "interrupted");
+        complain("gen", 0, "interrupted");
     return ret ? ret : j->any ? EXIT_FINDINGS : EXIT_CLEAN;
 }
 
@@ -225,12 +220,12 @@ static int read_bound(struct job *j)
     if (j->o.gen_events_given)
         j->bound.events = (unsigned)j->o.gen_events;
     if (j->bound.ops + j->bound.events > GEN_WORDS_MAX)
-        return complain(EXIT_USAGE, "--ops and --events are at most 16 together");
+        return complain("gen", EXIT_USAGE, "--ops and --events are at most 16 together");
     if (j->o.gen_only)
         j->bound.classes = 0;
     if ((j->o.gen_only && !gen_parse_classes(j->o.gen_only, &j->bound.classes, &err)) ||
         (j->o.gen_with && !gen_parse_classes(j->o.gen_with, &j->bound.classes, &err)))
-        return complain(EXIT_USAGE, err.text);
+        return complain("gen", EXIT_USAGE, "%s", err.text);
     return 0;
 }
 
@@ -240,7 +235,7 @@ static int run(struct job *j)
     if (ret)
         return ret;
     if (j->o.argument_count > 1)
-        return complain(EXIT_USAGE, "takes one workload's name at the most");
+        return complain("gen", EXIT_USAGE, "takes one workload's name at the most");
     if (j->o.argument_count)
         return print_one(j->o.arguments[0]);
     return j->o.gen_judge ? judge(j) : list(j);

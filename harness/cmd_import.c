@@ -11,11 +11,13 @@
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "engine/blockdev.h"
 #include "harness/commands.h"
 #include "harness/import_bench.h"
+#include "harness/import_text.h"
 #include "harness/options.h"
 #include "scenarios/scenario.h"
 #include "simdisk/xalloc.h"
@@ -46,23 +48,6 @@ struct import {
     unsigned statements;
 };
 
-static int complain(const struct import *m, const char *why)
-{
-    if (m->line)
-        fprintf(stderr, "qedcrash import: %s:%u: %s\n", m->path, m->line, why);
-    else
-        fprintf(stderr, "qedcrash import: %s: %s\n", m->path, why);
-    return EXIT_USAGE;
-}
-
-static bool take_number(const char *word, uint64_t *value)
-{
-    char *end;
-    errno = 0;
-    *value = strtoull(word, &end, 10);
-    return *word >= '0' && *word <= '9' && !*end && !errno;
-}
-
 /* read, write, trim: with a place; sync, datasync: without. */
 static int take_request(struct import *m, const char *action, char *const *rest, unsigned count)
 {
@@ -76,18 +61,19 @@ static int take_request(struct import *m, const char *action, char *const *rest,
     for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {
         if (strcmp(action, verbs[i][0]) != 0)
             continue;
-        if (count != 2 || !take_number(rest[0], &offset) || !take_number(rest[1], &length))
-            return complain(m, "an offset and a length were expected behind the action");
+        if (count != 2 || !import_number(rest[0], UINT64_MAX, &offset) || !import_number(rest[1], UINT64_MAX, &length))
+            return import_complain(m->path, m->line, "an offset and a length were expected behind the action");
         if (offset % BLK_SECTOR_BYTES || length % BLK_SECTOR_BYTES || !length)
-            return complain(m, "offset and length must be whole sectors of 512 bytes");
+            return import_complain(m->path, m->line, "offset and length must be whole sectors of 512 bytes");
         if (offset > DISK_MAX || length > DISK_MAX - offset)
-            return complain(m, "this lies beyond 1T, and no image here is so large");
+            return import_complain(m->path, m->line, "this lies beyond 1T, and no image here is so large");
         fprintf(m->out, "%s %" PRIu64 " %" PRIu64 "\n", verbs[i][1], offset, length);
         m->statements++;
         m->end = offset + length > m->end ? offset + length : m->end;
         return 0;
     }
-    return complain(m, "unknown action; expected add, open, close, wait, read, write, trim, sync or datasync");
+    return import_complain(m->path, m->line,
+                           "unknown action; expected add, open, close, wait, read, write, trim, sync or datasync");
 }
 
 static int take_line(struct import *m, char *text)
@@ -99,19 +85,19 @@ static int take_line(struct import *m, char *text)
         words[count++] = w;
     if (!count)
         return 0;
-    if (at && !take_number(words[0], &ignored))
-        return complain(m, "a time was expected first, as version 3 has it");
+    if (at && !import_number(words[0], UINT64_MAX, &ignored))
+        return import_complain(m->path, m->line, "a time was expected first, as version 3 has it");
     if (count < at + 2)
-        return complain(m, "a file and an action were expected");
+        return import_complain(m->path, m->line, "a file and an action were expected");
     if (!m->file[0])
         snprintf(m->file, sizeof(m->file), "%s", words[at]);
     if (strcmp(words[at], m->file) != 0)
-        return complain(m, "a second file; a scenario has one disk");
+        return import_complain(m->path, m->line, "a second file; a scenario has one disk");
     const char *action = words[at + 1];
     if (!strcmp(action, "add") || !strcmp(action, "open") || !strcmp(action, "close") || !strcmp(action, "wait"))
         return 0;
     if (m->statements >= STATEMENTS)
-        return complain(m, "more requests than a scenario has statements");
+        return import_complain(m->path, m->line, "more requests than a scenario has statements");
     return take_request(m, action, words + at + 2, count - at - 2);
 }
 
@@ -121,10 +107,11 @@ static int take_lines(struct import *m, FILE *in)
     for (m->line = 1; fgets(line, sizeof(line), in); m->line++) {
         size_t length = strlen(line);
         if (length + 1 == sizeof(line) && line[length - 1] != '\n')
-            return complain(m, "the line is too long for any log of fio's");
+            return import_complain(m->path, m->line, "the line is too long for any log of fio's");
         if (m->line == 1) {
             if (sscanf(line, "fio version %u iolog", &m->version) != 1 || (m->version != 2 && m->version != 3))
-                return complain(m, "no log of fio's: expected 'fio version 2 iolog' or 'fio version 3 iolog'");
+                return import_complain(m->path, m->line,
+                                       "no log of fio's: expected 'fio version 2 iolog' or 'fio version 3 iolog'");
             continue;
         }
         int code = take_line(m, line);
@@ -133,8 +120,8 @@ static int take_lines(struct import *m, FILE *in)
     }
     m->line = 0;
     if (!m->version)
-        return complain(m, "no log of fio's: it is empty");
-    return m->statements ? 0 : complain(m, "no request is in it");
+        return import_complain(m->path, m->line, "no log of fio's: it is empty");
+    return m->statements ? 0 : import_complain(m->path, m->line, "no request is in it");
 }
 
 static int import(const char *path)
@@ -144,7 +131,7 @@ static int import(const char *path)
     size_t size = 0;
     FILE *in = fopen(path, "re");
     if (!in)
-        return complain(&m, strerror(errno));
+        return import_complain(m.path, m.line, strerror(errno));
     m.out = xalloc_check(open_memstream(&text, &size));
     int code = take_lines(&m, in);
     fclose(in);

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "harness/commands.h"
+#include "harness/complain.h"
 #include "harness/options.h"
 #include "harness/qemu_io.h"
 #include "harness/target.h"
@@ -67,18 +68,6 @@ struct record {
     size_t under_way_count, under_way_cap;
     unsigned writes;
 };
-
-static int complain(int code, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-static int complain(int code, const char *fmt, ...)
-{
-    va_list ap;
-    fputs("qedcrash record: ", stderr);
-    va_start(ap, fmt);
-    vfprintf(stderr, fmt, ap);
-    va_end(ap);
-    fputc('\n', stderr);
-    return code;
-}
 
 static void path_of(const struct record *r, const char *name, char path[PATH_MAX])
 {
@@ -133,13 +122,14 @@ static int check_scenario(const struct record *r)
 {
     const struct scenario *s = r->scenario;
     if (s->replay)
-        return complain(EXIT_USAGE, "%s is a recording already", s->path);
+        return complain("record", EXIT_USAGE, "%s is a recording already", s->path);
     if (s->table_clusters == 1 && is_qed(r))
-        return complain(EXIT_USAGE, "%s: QEMU makes images with table=1, and refuses to open them; write table=2",
+        return complain("record", EXIT_USAGE,
+                        "%s: QEMU makes images with table=1, and refuses to open them; write table=2",
                         s->path ? s->path : s->name);
     for (size_t i = 0; i < s->stmt_count; i++)
         if (!can_record(&s->stmts[i]))
-            return complain(EXIT_USAGE,
+            return complain("record", EXIT_USAGE,
                             "%s:%u: '%s' cannot be recorded: only write, read, zero, discard, flush, truncate, "
                             "close, open rw, and write, zero, read and flush as aio, with wait",
                             s->path ? s->path : s->name, s->stmts[i].line, s->stmts[i].text);
@@ -152,14 +142,14 @@ static int make_directory(const char *path)
     if (!mkdir(path, 0777))
         return 0;
     if (errno != EEXIST)
-        return complain(EXIT_USAGE, "cannot make the directory %s: %s", path, strerror(errno));
+        return complain("record", EXIT_USAGE, "cannot make the directory %s: %s", path, strerror(errno));
     DIR *dir = opendir(path);
     bool empty = dir;
     for (struct dirent *e; dir && (e = readdir(dir));)
         empty = empty && (!strcmp(e->d_name, ".") || !strcmp(e->d_name, ".."));
     if (dir)
         closedir(dir);
-    return empty ? 0 : complain(EXIT_USAGE, "%s is not an empty directory", path);
+    return empty ? 0 : complain("record", EXIT_USAGE, "%s is not an empty directory", path);
 }
 
 /* --- programs ------------------------------------------------------------------------------------------------------ */
@@ -176,7 +166,7 @@ static int run_program(struct record *r, char *const argv[])
     int status = 0, ret = qemu_program(r->dir, argv, r->answer, sizeof(r->answer), &status);
     if (!ret && !status)
         return 0;
-    return complain(EXIT_INTERNAL, "%s failed: %s", argv[0], ret ? strerror(-ret) : first_line(r->answer));
+    return complain("record", EXIT_INTERNAL, "%s failed: %s", argv[0], ret ? strerror(-ret) : first_line(r->answer));
 }
 
 /* Opens the image. logged: over blklogwrites. */
@@ -197,8 +187,8 @@ static int start_qemu(struct record *r, bool logged)
     char *argv[] = {"qemu-io", "-t", "writeback", "--image-opts", options, NULL};
     int ret = qemu_io_start(&r->qemu, r->dir, argv);
     if (ret == -EPIPE)
-        return complain(EXIT_INTERNAL, "qemu-io cannot open the image: %s", first_line(r->qemu.answer));
-    return ret ? complain(EXIT_INTERNAL, "cannot start qemu-io: %s", strerror(-ret)) : 0;
+        return complain("record", EXIT_INTERNAL, "qemu-io cannot open the image: %s", first_line(r->qemu.answer));
+    return ret ? complain("record", EXIT_INTERNAL, "cannot start qemu-io: %s", strerror(-ret)) : 0;
 }
 
 /* One command, and its answer. 0, or an exit code: a request that failed ends the recording. */
@@ -208,11 +198,12 @@ static int ask(struct record *r, const char *command)
     snprintf(line, sizeof(line), "%s\n", command);
     int ret = qemu_io_ask(&r->qemu, line);
     if (ret)
-        return complain(EXIT_INTERNAL, "qemu-io %s at '%s'", ret == -ETIMEDOUT ? "came to no end" : "died", command);
+        return complain("record", EXIT_INTERNAL, "qemu-io %s at '%s'", ret == -ETIMEDOUT ? "came to no end" : "died",
+                        command);
     char *answer = r->qemu.answer;
     if (!strstr(answer, "failed") && !strstr(answer, "not found") && !strstr(answer, "nvalid"))
         return 0;
-    return complain(EXIT_INTERNAL, "qemu-io: '%s': %s", command, first_line(answer));
+    return complain("record", EXIT_INTERNAL, "qemu-io: '%s': %s", command, first_line(answer));
 }
 
 /* --- the log ------------------------------------------------------------------------------------------------------- */
@@ -226,7 +217,7 @@ static int count_entries(struct record *r)
     path_of(r, REPLAY_LOG, path);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
-        return complain(EXIT_INTERNAL, "cannot read %s: %s", path, strerror(errno));
+        return complain("record", EXIT_INTERNAL, "cannot read %s: %s", path, strerror(errno));
     if (!r->log_at)
         r->log_at = sizeof(head);
     while (r->log_at <= LOG_MAX && pread(fd, head, sizeof(head), (off_t)r->log_at) == sizeof(head)) {
@@ -234,7 +225,7 @@ static int count_entries(struct record *r)
         r->entries++;
     }
     close(fd);
-    return r->log_at <= LOG_MAX ? 0 : complain(EXIT_INTERNAL, "%s grows too large", path);
+    return r->log_at <= LOG_MAX ? 0 : complain("record", EXIT_INTERNAL, "%s grows too large", path);
 }
 
 /* QEMU notes the number of entries on a flush only; whoever trusts it should see them all. */
@@ -247,7 +238,7 @@ static int settle_log(struct record *r)
     int fd = open(path, O_WRONLY | O_CLOEXEC);
     bool good = fd >= 0 && pwrite(fd, sector, sizeof(sector), 0) == sizeof(sector);
     good = fd >= 0 && !close(fd) && good;
-    return good ? 0 : complain(EXIT_INTERNAL, "cannot write %s: %s", path, strerror(errno));
+    return good ? 0 : complain("record", EXIT_INTERNAL, "cannot write %s: %s", path, strerror(errno));
 }
 
 /* --- the guest ----------------------------------------------------------------------------------------------------- */
@@ -276,10 +267,10 @@ static int play(struct record *r, const struct scn_stmt *s, uint8_t byte, bool l
         return 0;
     }
     if (s->op == SCN_OPEN)
-        return r->qemu.child ? complain(EXIT_USAGE, "line %u: 'open' while the image is open", s->line)
+        return r->qemu.child ? complain("record", EXIT_USAGE, "line %u: 'open' while the image is open", s->line)
                              : start_qemu(r, logged);
     if (!r->qemu.child)
-        return complain(EXIT_USAGE, "line %u: '%s' while the image is closed", s->line, s->text);
+        return complain("record", EXIT_USAGE, "line %u: '%s' while the image is closed", s->line, s->text);
     command_of(s, byte, command);
     return ask(r, command);
 }
@@ -382,14 +373,14 @@ static FILE *create_file(struct record *r, const char *name, int *code)
     path_of(r, name, path);
     FILE *f = fopen(path, "wxe");
     if (!f)
-        *code = complain(EXIT_INTERNAL, "cannot write %s: %s", path, strerror(errno));
+        *code = complain("record", EXIT_INTERNAL, "cannot write %s: %s", path, strerror(errno));
     return f;
 }
 
 static int close_file(FILE *f, const char *name)
 {
     bool bad = ferror(f);
-    return fclose(f) || bad ? complain(EXIT_INTERNAL, "cannot write %s: %s", name, strerror(errno)) : 0;
+    return fclose(f) || bad ? complain("record", EXIT_INTERNAL, "cannot write %s: %s", name, strerror(errno)) : 0;
 }
 
 static int make_backing(struct record *r)
@@ -408,7 +399,7 @@ static int make_backing(struct record *r)
         fwrite(bytes, sizeof(bytes), 1, f);
     }
     if (!fflush(f) && ftruncate(fileno(f), (off_t)s->backing_bytes))
-        code = complain(EXIT_INTERNAL, "cannot write %s: %s", REPLAY_BACKING, strerror(errno));
+        code = complain("record", EXIT_INTERNAL, "cannot write %s: %s", REPLAY_BACKING, strerror(errno));
     int closed = close_file(f, REPLAY_BACKING);
     return code ? code : closed;
 }
@@ -463,7 +454,7 @@ static int add_tail(struct record *r)
     path_of(r, r->image, path);
     FILE *f = fopen(path, "abe");
     if (!f || fseeko(f, 0, SEEK_END))
-        return complain(EXIT_INTERNAL, "cannot write %s: %s", path, strerror(errno));
+        return complain("record", EXIT_INTERNAL, "cannot write %s: %s", path, strerror(errno));
     end = (uint64_t)ftello(f);
     for (uint64_t at = 0; at < r->scenario->tail_bytes; at += TAG_SECTOR_BYTES) {
         const struct tag tag = {.kind = TAG_STALE, .sector = (end + at) / TAG_SECTOR_BYTES};
@@ -538,24 +529,24 @@ int cmd_record(int argc, char **argv)
     char *name = NULL;
     struct scn_error err;
     if (!code && !help && o.argument_count != 2)
-        code = complain(EXIT_USAGE, "takes a scenario and a directory for the recording");
+        code = complain("record", EXIT_USAGE, "takes a scenario and a directory for the recording");
     if (code || help) {
         options_free(&o);
         return code;
     }
     if (target_scenario(o.arguments[0], &scenario, &name, &err))
-        code = complain(EXIT_USAGE, "%s", err.text);
+        code = complain("record", EXIT_USAGE, "%s", err.text);
     r.scenario = scenario;
     r.format = o.format ? o.format : "qed";
     r.format_options = o.format_options;
     if (!code && !is_format(r.format))
-        code = complain(EXIT_USAGE, "--format takes a driver of QEMU's, such as qed, qcow2, vmdk or vdi, not '%s'",
-                        r.format);
+        code = complain("record", EXIT_USAGE,
+                        "--format takes a driver of QEMU's, such as qed, qcow2, vmdk or vdi, not '%s'", r.format);
     snprintf(r.image, sizeof(r.image), "image.%.15s", r.format);
     snprintf(r.base, sizeof(r.base), "base.%.15s", r.format);
     code = code ? code : check_scenario(&r);
     if (!code && (!qemu_have("qemu-io") || !qemu_have("qemu-img")))
-        code = complain(EXIT_INTERNAL, "there is no qemu-io or no qemu-img in PATH (Debian: qemu-utils)");
+        code = complain("record", EXIT_INTERNAL, "there is no qemu-io or no qemu-img in PATH (Debian: qemu-utils)");
     r.dir = o.arguments[1];
     code = code ? code : make_directory(r.dir);
     if (!code) {

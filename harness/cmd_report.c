@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include "harness/commands.h"
+#include "harness/complain.h"
 #include "harness/options.h"
 #include "reports/report.h"
 
@@ -23,17 +24,11 @@ static const struct {
     int (*write)(struct store *s, FILE *out, struct store_error *err);
 } files[] = {{"index.html", report_html}, {"junit.xml", report_junit}, {"summary.md", report_markdown}};
 
-static int complain(int code, const char *text)
-{
-    fprintf(stderr, "qedcrash report: %s\n", text);
-    return code;
-}
-
 static int cannot(const char *what, const char *path, int why)
 {
     char text[400];
     snprintf(text, sizeof(text), "cannot %s %.300s: %s", what, path, strerror(why));
-    return complain(EXIT_INTERNAL, text);
+    return complain("report", EXIT_INTERNAL, "%s", text);
 }
 
 /* Whole, or not at all: a reader never sees half a file. */
@@ -43,12 +38,12 @@ static int write_file(struct store *s, const char *directory, size_t which)
     char *path = NULL, *final = NULL;
     int code = 0;
     if (asprintf(&final, "%s/%s", directory, files[which].name) < 0 || asprintf(&path, "%s.new", final) < 0)
-        return complain(EXIT_INTERNAL, "out of memory");
+        return complain("report", EXIT_INTERNAL, "out of memory");
     FILE *out = fopen(path, "w");
     if (!out)
         code = cannot("write", path, errno);
     else if (files[which].write(s, out, &err))
-        code = complain(EXIT_INTERNAL, err.text);
+        code = complain("report", EXIT_INTERNAL, "%s", err.text);
     if (out && fclose(out) && !code)
         code = cannot("write", path, errno);
     if (!code && rename(path, final))
@@ -66,14 +61,15 @@ static int report(const struct options *o)
     struct store_error err = {""};
     int ret = store_open(o->arguments[0], NULL, &s, &err);
     if (ret)
-        return complain(ret == -ENOENT || ret == -EINVAL || ret == -ENOTSUP || ret == -ENODATA ? EXIT_USAGE
+        return complain("report",
+                        ret == -ENOENT || ret == -EINVAL || ret == -ENOTSUP || ret == -ENODATA ? EXIT_USAGE
                                                                                                : EXIT_INTERNAL,
-                        err.text);
+                        "%s", err.text);
     int code = mkdir(o->output, 0777) && errno != EEXIST ? cannot("make the directory", o->output, errno) : 0;
     for (size_t i = 0; !code && i < sizeof(files) / sizeof(files[0]); i++)
         code = write_file(s, o->output, i);
     if (!code && getenv("GITHUB_ACTIONS") && report_github(s, stdout, &err))
-        code = complain(EXIT_INTERNAL, err.text);
+        code = complain("report", EXIT_INTERNAL, "%s", err.text);
     if (!code && !o->quiet)
         printf("%s/index.html\n", o->output);
     store_close(s, &err);
@@ -88,7 +84,7 @@ int cmd_report(int argc, char **argv)
     if (ret || help)
         return ret;
     if (o.argument_count != 1 || !o.output)
-        ret = complain(EXIT_USAGE, "takes a store and a directory: qedcrash report STORE -o DIR");
+        ret = complain("report", EXIT_USAGE, "takes a store and a directory: qedcrash report STORE -o DIR");
     else
         ret = report(&o);
     options_free(&o);

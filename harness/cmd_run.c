@@ -6,6 +6,7 @@
 #include "harness/campaign.h"
 #include "harness/command_line.h"
 #include "harness/commands.h"
+#include "harness/complain.h"
 #include "harness/demonstrate.h"
 #include "harness/design_load.h"
 #include "harness/id.h"
@@ -28,12 +29,6 @@ struct run {
     bool any_unsafe; /* repro */
 };
 
-static int complain(const char *verb, int code, const char *text)
-{
-    fprintf(stderr, "qedcrash %s: %s\n", verb, text);
-    return code;
-}
-
 static int render(struct run *r,
                   int (*draw)(struct store *, FILE *, const struct render_options *, struct store_error *))
 {
@@ -42,7 +37,7 @@ static int render(struct run *r,
     struct store *store = r->campaign.store;
     options_render(&r->o, &look);
     if (r->o.baseline && compare_with(store, r->o.baseline, &err))
-        return complain(r->verb, EXIT_INTERNAL, err.text);
+        return complain(r->verb, EXIT_INTERNAL, "%s", err.text);
     int ret = r->o.json ? render_json(store, stdout, &err) : draw(store, stdout, &look, &err);
     if (!ret && r->o.baseline && !r->o.json) {
         fprintf(stdout, "against %s:\n", r->o.baseline);
@@ -52,7 +47,7 @@ static int render(struct run *r,
         snprintf(err.text, sizeof(err.text), "cannot write to standard output: %s", strerror(errno));
         ret = -EIO;
     }
-    return ret ? complain(r->verb, EXIT_INTERNAL, err.text) : 0;
+    return ret ? complain(r->verb, EXIT_INTERNAL, "%s", err.text) : 0;
 }
 
 /* The last thing to fail is not the first to be told of. */
@@ -60,7 +55,7 @@ static int close_store(struct run *r, int code)
 {
     struct store_error err;
     if (r->campaign.store && store_close(r->campaign.store, &err) && code != EXIT_INTERNAL)
-        return complain(r->verb, EXIT_INTERNAL, err.text);
+        return complain(r->verb, EXIT_INTERNAL, "%s", err.text);
     return code;
 }
 
@@ -80,7 +75,7 @@ static int check_options(struct run *r)
     struct store_error err;
     if (r->o.baseline) {
         if (store_open(r->o.baseline, NULL, &baseline, &err))
-            return complain(r->verb, EXIT_USAGE, err.text);
+            return complain(r->verb, EXIT_USAGE, "%s", err.text);
         store_close(baseline, &err);
     }
     if (r->o.resume && !r->o.store)
@@ -104,7 +99,7 @@ static int conclude_against_baseline(struct run *r, const struct store_summary *
     struct compare_counts n = {0};
     struct store_error err;
     if (compare_count(r->campaign.store, &n, &err))
-        return complain(r->verb, EXIT_INTERNAL, err.text);
+        return complain(r->verb, EXIT_INTERNAL, "%s", err.text);
     bool fresh = n.fresh_safe || (matrix ? n.fresh_unexpected : n.fresh);
     return fresh || sum->canaries_caught < sum->canaries_of ? EXIT_FINDINGS : EXIT_CLEAN;
 }
@@ -115,7 +110,7 @@ static int conclude(struct run *r, bool matrix)
     struct store_summary sum;
     struct store_error err;
     if (store_summarize(r->campaign.store, &sum, &err))
-        return complain(r->verb, EXIT_INTERNAL, err.text);
+        return complain(r->verb, EXIT_INTERNAL, "%s", err.text);
     if (r->o.baseline)
         return conclude_against_baseline(r, &sum, matrix);
     if (sum.unexpected || sum.canaries_caught < sum.canaries_of || (!matrix && sum.unsafe))
@@ -138,7 +133,7 @@ static void demonstrate_one(void *opaque, const char *id, uint64_t guest_sector)
     free(d->last);
     d->last = xalloc_check(strdup(id));
     if (demonstrate(id, guest_sector, &d->r->o.cell, stdout, &err))
-        d->ret = complain(d->r->verb, EXIT_INTERNAL, err.text);
+        d->ret = complain(d->r->verb, EXIT_INTERNAL, "%s", err.text);
 }
 
 /* Each finding on the installed QEMU. */
@@ -147,7 +142,7 @@ static int demonstrate_all(struct run *r)
     struct demonstrating d = {.r = r};
     struct store_error err;
     if (store_each_finding(r->campaign.store, demonstrate_one, &d, &err))
-        d.ret = complain(r->verb, EXIT_INTERNAL, err.text);
+        d.ret = complain(r->verb, EXIT_INTERNAL, "%s", err.text);
     free(d.last);
     return d.ret;
 }
@@ -202,7 +197,7 @@ int cmd_run(int argc, char **argv)
     for (int i = 0; i < r.o.argument_count && !ret; i++) {
         struct scn_error err;
         if (plan_add(&r.plan, r.o.arguments[i], &r.o, &err))
-            ret = complain(r.verb, EXIT_USAGE, err.text);
+            ret = complain(r.verb, EXIT_USAGE, "%s", err.text);
     }
     return end_run(&r, ret ? ret : judge(&r, false));
 }
@@ -269,13 +264,13 @@ static int plan_recordings(struct run *r)
         if (!replay_is_directory(r->o.arguments[i])) {
             snprintf(err.text, sizeof(err.text),
                      "%.200s: no directory; a recording is one (qedcrash record makes them)", r->o.arguments[i]);
-            return complain(r->verb, EXIT_USAGE, err.text);
+            return complain(r->verb, EXIT_USAGE, "%s", err.text);
         }
         char *path = library_id_name(r->o.arguments[i]); /* with a slash, so that it is no name of the library */
         int ret = plan_recording(r, path, &err);
         free(path);
         if (ret)
-            return complain(r->verb, EXIT_USAGE, err.text);
+            return complain(r->verb, EXIT_USAGE, "%s", err.text);
     }
     return 0;
 }
@@ -293,12 +288,12 @@ static int judge_by_qemu(struct run *r)
         return complain(r->verb, EXIT_USAGE,
                         "QEMU is shown whole states, one after the other: --explore enumerate or sample");
     if (*why)
-        return complain(r->verb, EXIT_INTERNAL, why);
+        return complain(r->verb, EXIT_INTERNAL, "%s", why);
     if (!qemu_scratch()) {
         char text[320];
         snprintf(text, sizeof(text), "cannot make a directory for crashed images: %s (TMPDIR names another place)",
                  strerror(errno));
-        return complain(r->verb, EXIT_INTERNAL, text);
+        return complain(r->verb, EXIT_INTERNAL, "%s", text);
     }
     if (!r->o.explore_given)
         r->o.cell.explore = EXPLORE_SAMPLE;
@@ -316,7 +311,7 @@ static int check_demonstrate(struct run *r)
     if (r->o.json)
         return complain(r->verb, EXIT_USAGE, "--demonstrate prints what QEMU says, which is no JSON: leave out --json");
     if (*qemu_missing())
-        return complain(r->verb, EXIT_INTERNAL, qemu_missing());
+        return complain(r->verb, EXIT_INTERNAL, "%s", qemu_missing());
     return 0;
 }
 
@@ -362,7 +357,7 @@ static int shard_of_task(struct run *r)
     if (r->o.shard.of)
         return 0;
     if (!shard_from_environment(&r->o.shard, &source, why, sizeof(why)))
-        return complain(r->verb, EXIT_USAGE, why);
+        return complain(r->verb, EXIT_USAGE, "%s", why);
     if (source)
         fprintf(stderr, "qedcrash %s: shard %u/%u, by %s\n", r->verb, r->o.shard.number, r->o.shard.of, source);
     return 0;
@@ -376,7 +371,7 @@ static int plan_matrix(struct run *r)
         return complain(r->verb, EXIT_USAGE, "there is no scenario library here; name a directory");
     int ret = plan_add_directory(&r->plan, dir, &r->o, &err);
     free(dir);
-    return ret ? complain(r->verb, EXIT_USAGE, err.text) : 0;
+    return ret ? complain(r->verb, EXIT_USAGE, "%s", err.text) : 0;
 }
 
 static int matrix_of_qemu(struct run *r)
@@ -433,7 +428,7 @@ static int repro_id(struct run *r, const struct finding_id *id)
     struct target t;
     struct scn_error err;
     if (target_load(id, &t, &err))
-        return complain(r->verb, EXIT_USAGE, err.text);
+        return complain(r->verb, EXIT_USAGE, "%s", err.text);
     r->o.cell.id_scenario = t.name;
     r->o.cell.schedule = id->schedule;
     r->o.cell.script = id->script;
@@ -447,14 +442,16 @@ static int repro_id(struct run *r, const struct finding_id *id)
     target_free(&t);
     if (ret == -EINTR)
         return complain(r->verb, EXIT_INTERRUPTED, "interrupted; nothing was kept");
-    return ret ? complain(r->verb, ret == -ENOENT || ret == -EINVAL ? EXIT_USAGE : EXIT_INTERNAL, err.text) : 0;
+    return ret ? complain(r->verb, ret == -ENOENT || ret == -EINVAL ? EXIT_USAGE : EXIT_INTERNAL, "%s", err.text) : 0;
 }
 
 static int open_repro(struct run *r)
 {
     struct store_error err;
     struct store_campaign campaign = {.version = QEDCRASH_VERSION, .seed = r->o.cell.seed, .command = r->command};
-    return store_open(r->o.store, &campaign, &r->campaign.store, &err) ? complain(r->verb, EXIT_INTERNAL, err.text) : 0;
+    return store_open(r->o.store, &campaign, &r->campaign.store, &err)
+               ? complain(r->verb, EXIT_INTERNAL, "%s", err.text)
+               : 0;
 }
 
 int cmd_repro(int argc, char **argv)
@@ -467,7 +464,7 @@ int cmd_repro(int argc, char **argv)
     char why[320] = "takes one id; findings print theirs as 'repro: qedcrash repro ...'";
     struct finding_id id;
     if (r.o.argument_count != 1 || !id_parse(r.o.arguments[0], &id, why, sizeof(why)))
-        return end_run(&r, complain(r.verb, EXIT_USAGE, why));
+        return end_run(&r, complain(r.verb, EXIT_USAGE, "%s", why));
     options_catch_signals();
     r.o.cell.seed = id.seed;
     ret = open_repro(&r);

@@ -4,6 +4,7 @@
 
 #include "engine/design_text.h"
 #include "harness/commands.h"
+#include "harness/complain.h"
 #include "harness/json_text.h"
 #include "harness/library.h"
 #include "harness/options.h"
@@ -36,12 +37,6 @@ struct job {
     struct workers_self *self;
     const struct sim_disk_model *disk;
 };
-
-static int complain(int code, const char *text)
-{
-    fprintf(stderr, "qedcrash designs search: %s\n", text);
-    return code;
-}
 
 static int add_given(struct job *j, struct scn_error *err)
 {
@@ -296,7 +291,7 @@ static int print_all(const struct job *j)
     if (j->o.json)
         puts("]}");
     if (fflush(stdout) || ferror(stdout))
-        return complain(EXIT_INTERNAL, "cannot write to standard output");
+        return complain("designs search", EXIT_INTERNAL, "cannot write to standard output");
     return j->none ? EXIT_FINDINGS : EXIT_CLEAN;
 }
 
@@ -310,8 +305,8 @@ static int search_all(struct job *j)
                                       .done = take_disk};
     int ret = workers_run(&w);
     if (ret == -EINTR)
-        return complain(EXIT_INTERRUPTED, "interrupted; nothing was kept");
-    return ret ? complain(EXIT_INTERNAL, j->message) : print_all(j);
+        return complain("designs search", EXIT_INTERRUPTED, "interrupted; nothing was kept");
+    return ret ? complain("designs search", EXIT_INTERNAL, "%s", j->message) : print_all(j);
 }
 
 int cmd_designs_search(int argc, char **argv)
@@ -327,9 +322,9 @@ int cmd_designs_search(int argc, char **argv)
     if (!j.o.limit_given)
         j.o.cell.limit = SEARCH_LIMIT;
     if (j.o.argument_count)
-        ret = complain(EXIT_USAGE, "takes no argument; --disk names a disk model");
+        ret = complain("designs search", EXIT_USAGE, "takes no argument; --disk names a disk model");
     else if (load(&j, &err))
-        ret = complain(EXIT_USAGE, err.text);
+        ret = complain("designs search", EXIT_USAGE, "%s", err.text);
     else
         ret = search_all(&j);
     for (size_t i = 0; i < j.o.disk_count; i++)

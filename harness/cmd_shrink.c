@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "harness/commands.h"
+#include "harness/complain.h"
 #include "harness/id.h"
 #include "harness/json_text.h"
 #include "harness/library.h"
@@ -27,12 +28,6 @@ static const char shrink_doc[] =
     "as far as it goes; 0 there is none in this state; 2 the id names nothing, or usage; 3 I/O error; 130 interrupted, "
     "with the smallest so far.";
 
-static int complain(int code, const char *text)
-{
-    fprintf(stderr, "qedcrash shrink: %s\n", text);
-    return code;
-}
-
 struct job {
     struct options o;
     struct finding_id id;
@@ -50,9 +45,9 @@ static int load(struct job *j)
 {
     struct scn_error err;
     if (target_load(&j->id, &j->target, &err))
-        return complain(EXIT_USAGE, err.text);
+        return complain("shrink", EXIT_USAGE, "%s", err.text);
     if (j->target.scenario->replay)
-        return complain(EXIT_USAGE,
+        return complain("shrink", EXIT_USAGE,
                         "this id is of a recording, whose workload cannot be changed; shrink the scenario and "
                         "record that");
     j->x.design = j->target.design;
@@ -105,7 +100,7 @@ static int find(struct job *j)
         ret = cell_findings(j->scenario, j->x.design, j->x.disk, o, take, j, &err);
         j->survivors_before = j->finding.survivors;
     }
-    return ret ? complain(code_of(ret), err.text) : 0;
+    return ret ? complain("shrink", code_of(ret), "%s", err.text) : 0;
 }
 
 /* Only what needs a second power failure is given one. */
@@ -134,9 +129,10 @@ static int shrink(struct job *j)
     int ret = shrink_begin(x, j->scenario, &err);
     j->scenario = NULL;
     if (ret == -ENOENT)
-        return complain(EXIT_INTERNAL, "a run of the whole cell does not come to this finding; raise --limit");
+        return complain("shrink", EXIT_INTERNAL,
+                        "a run of the whole cell does not come to this finding; raise --limit");
     if (ret)
-        return complain(code_of(ret), err.text);
+        return complain("shrink", code_of(ret), "%s", err.text);
     shrink_run(x);
     return 0;
 }
@@ -222,7 +218,7 @@ static int write_file(const struct job *j)
     if (good)
         return 0;
     snprintf(text, sizeof(text), "cannot write %.300s: %s", j->o.output, strerror(errno));
-    return complain(EXIT_INTERNAL, text);
+    return complain("shrink", EXIT_INTERNAL, "%s", text);
 }
 
 static int print(const struct job *j)
@@ -235,13 +231,13 @@ static int print(const struct job *j)
     if (!ret && !j->o.json && j->o.output)
         print_repro(stdout, "", j->x.finding.id);
     if (fflush(stdout) || ferror(stdout))
-        return complain(EXIT_INTERNAL, "cannot write to standard output");
+        return complain("shrink", EXIT_INTERNAL, "cannot write to standard output");
     if (ret)
         return ret;
     if (j->x.stopped)
-        return complain(EXIT_INTERRUPTED, "interrupted; this is the smallest so far");
+        return complain("shrink", EXIT_INTERRUPTED, "interrupted; this is the smallest so far");
     if (j->x.at_limit)
-        complain(0, "stopped after many tries; this is the smallest so far");
+        complain("shrink", 0, "stopped after many tries; this is the smallest so far");
     return EXIT_FINDINGS;
 }
 
@@ -271,7 +267,7 @@ int cmd_shrink(int argc, char **argv)
     char why[320] = "takes one id; findings print theirs as 'repro: qedcrash repro ...'";
     if (j.o.argument_count != 1 || !id_parse(j.o.arguments[0], &j.id, why, sizeof(why))) {
         options_free(&j.o);
-        return complain(EXIT_USAGE, why);
+        return complain("shrink", EXIT_USAGE, "%s", why);
     }
     options_catch_signals();
     ret = run(&j);

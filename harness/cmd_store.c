@@ -4,16 +4,11 @@
 
 #include "harness/command_line.h"
 #include "harness/commands.h"
+#include "harness/complain.h"
 #include "harness/options.h"
 #include "reports/compare.h"
 #include "reports/merge.h"
 #include "simdisk/xalloc.h"
-
-static int complain(const char *verb, int code, const char *text)
-{
-    fprintf(stderr, "qedcrash %s: %s\n", verb, text);
-    return code;
-}
 
 static const char merge_doc[] = "The stores of a campaign's shards, as one store.\n\nExamples:\n"
                                 "  qedcrash merge night.db part1.db part2.db part3.db\n"
@@ -37,7 +32,7 @@ int cmd_merge(int argc, char **argv)
                           &err);
         if (ret)
             ret = complain(argv[0], ret == -EINVAL || ret == -ENODATA || ret == -ENOENT ? EXIT_USAGE : EXIT_INTERNAL,
-                           err.text);
+                           "%s", err.text);
     }
     options_free(&o);
     free(command);
@@ -83,7 +78,8 @@ static int diff(const struct options *o)
         store_close(s, &ignored);
     }
     if (ret)
-        return complain("diff", ret == -EIO || ret == -ENOMEM || ret == -EBUSY ? EXIT_INTERNAL : EXIT_USAGE, err.text);
+        return complain("diff", ret == -EIO || ret == -ENOMEM || ret == -EBUSY ? EXIT_INTERNAL : EXIT_USAGE, "%s",
+                        err.text);
     return n.fresh ? EXIT_FINDINGS : EXIT_CLEAN;
 }
 

@@ -10,6 +10,7 @@
 
 #include "harness/command_line.h"
 #include "harness/commands.h"
+#include "harness/complain.h"
 #include "harness/shard.h"
 
 struct jobs {
@@ -228,14 +229,6 @@ static int usage(FILE *out, int code)
     return code;
 }
 
-static int complain(int code, const char *format, const char *what)
-{
-    fputs("qedcrash gen: ", stderr);
-    fprintf(stderr, format, what);
-    fputc('\n', stderr);
-    return code;
-}
-
 static int parse(struct jobs *j, int argc, char **argv)
 {
     for (int i = 2; i < argc; i++) {
@@ -254,7 +247,7 @@ static int parse(struct jobs *j, int argc, char **argv)
             char text[32];
             snprintf(text, sizeof(text), "1/%s", argv[i]);
             if (!shard_parse(text, &all))
-                return complain(EXIT_USAGE, "'%s' is no number of shards; what is for matrix stands behind --",
+                return complain("gen", EXIT_USAGE, "'%s' is no number of shards; what is for matrix stands behind --",
                                 argv[i]);
             j->shards = all.of;
         }
@@ -269,7 +262,8 @@ static int check_args(const struct jobs *j)
     for (int i = 0; i < j->arg_count; i++)
         for (int k = 0; own[k]; k++)
             if (!strncmp(j->args[i], own[k], strlen(own[k])))
-                return complain(EXIT_USAGE, "%s is what the job file says to each shard; leave it out", j->args[i]);
+                return complain("gen", EXIT_USAGE, "%s is what the job file says to each shard; leave it out",
+                                j->args[i]);
     return 0;
 }
 
@@ -277,12 +271,13 @@ static int write_out(const struct jobs *j, const struct kind *kind)
 {
     FILE *out = j->output ? fopen(j->output, "w") : stdout;
     if (!out)
-        return complain(EXIT_INTERNAL, "cannot write %s", j->output);
+        return complain("gen", EXIT_INTERNAL, "cannot write %s", j->output);
     kind->put(j, out);
     bool good = !fflush(out) && !ferror(out);
     if (j->output)
         good = !fclose(out) && good;
-    return good ? EXIT_CLEAN : complain(EXIT_INTERNAL, "cannot write %s", j->output ? j->output : "to standard output");
+    return good ? EXIT_CLEAN
+                : complain("gen", EXIT_INTERNAL, "cannot write %s", j->output ? j->output : "to standard output");
 }
 
 int gen_jobs(int argc, char **argv)

@@ -4,9 +4,11 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "harness/commands.h"
+#include "harness/import_text.h"
 #include "reports/store.h"
 #include "simdisk/xalloc.h"
 
@@ -22,23 +24,6 @@ struct runs {
     struct store_fuzz_run *items; /* each owns its design */
     size_t count, cap;
 };
-
-static int complain(const struct runs *r, const char *why)
-{
-    if (r->line)
-        fprintf(stderr, "qedcrash import: %s:%u: %s\n", r->path, r->line, why);
-    else
-        fprintf(stderr, "qedcrash import: %s: %s\n", r->path, why);
-    return EXIT_USAGE;
-}
-
-static bool take_number(const char *word, uint64_t *value)
-{
-    char *end;
-    errno = 0;
-    *value = strtoull(word, &end, 10);
-    return *word >= '0' && *word <= '9' && !*end && !errno && *value <= INT64_MAX;
-}
 
 static bool take_seconds(const char *word, double *value)
 {
@@ -65,17 +50,19 @@ static int take_line(struct runs *r, char *line)
     for (char *rest = line; rest && count < 8; count++)
         words[count] = strsep(&rest, "\t");
     if (count < 6 || count > 7 || !*words[0])
-        return complain(r, "expected: design, tool, seed, found, CPU seconds, executions and, of the generator, "
-                           "workloads, with tabs between");
+        return import_complain(r->path, r->line,
+                               "expected: design, tool, seed, found, CPU seconds, executions and, of the generator, "
+                               "workloads, with tabs between");
     run = (struct store_fuzz_run){.tool = find_tool(words[1]), .has_workloads = count == 7};
     if (!run.tool)
-        return complain(r, "the tool is none of lib, afl and gen");
+        return import_complain(r->path, r->line, "the tool is none of lib, afl and gen");
     if (run.has_workloads && strcmp(words[1], "gen") != 0)
-        return complain(r, "only the generator has workloads");
-    if (!take_number(words[2], &run.seed) || !take_number(words[3], &found) || found > 1 ||
-        !take_seconds(words[4], &run.cpu_seconds) || !take_number(words[5], &run.executions) ||
-        (run.has_workloads && !take_number(words[6], &run.workloads)))
-        return complain(r, "seed, found (0 or 1), CPU seconds, executions and workloads must be numbers");
+        return import_complain(r->path, r->line, "only the generator has workloads");
+    if (!import_number(words[2], INT64_MAX, &run.seed) || !import_number(words[3], INT64_MAX, &found) || found > 1 ||
+        !take_seconds(words[4], &run.cpu_seconds) || !import_number(words[5], INT64_MAX, &run.executions) ||
+        (run.has_workloads && !import_number(words[6], INT64_MAX, &run.workloads)))
+        return import_complain(r->path, r->line,
+                               "seed, found (0 or 1), CPU seconds, executions and workloads must be numbers");
     run.found = found;
     run.design = xalloc_check(strdup(words[0]));
     r->items = xgrow(r->items, r->count, &r->cap, sizeof(*r->items));
@@ -89,19 +76,20 @@ static int read_runs(struct runs *r)
     int code = 0;
     FILE *in = fopen(r->path, "r");
     if (!in)
-        return complain(r, strerror(errno));
+        return import_complain(r->path, r->line, strerror(errno));
     while (!code && fgets(line, sizeof(line), in)) {
         r->line++;
-        code = strlen(line) == sizeof(line) - 1 ? complain(r, "the line is too long") : take_line(r, line);
+        code = strlen(line) == sizeof(line) - 1 ? import_complain(r->path, r->line, "the line is too long")
+                                                : take_line(r, line);
     }
     if (!code && ferror(in)) {
         r->line = 0;
-        complain(r, strerror(errno));
+        import_complain(r->path, r->line, strerror(errno));
         code = EXIT_INTERNAL;
     }
     fclose(in);
     r->line = 0;
-    return code || r->count ? code : complain(r, "no runs in it");
+    return code || r->count ? code : import_complain(r->path, r->line, "no runs in it");
 }
 
 static int put_runs(const struct runs *r, const char *path)

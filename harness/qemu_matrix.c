@@ -12,6 +12,7 @@
 
 #include "harness/cell_wire.h"
 #include "harness/commands.h"
+#include "harness/complain.h"
 #include "harness/id.h"
 #include "harness/json_text.h"
 #include "harness/library.h"
@@ -70,18 +71,6 @@ struct matrix {
     size_t agree, explained, differ, refused, incomplete;
 };
 
-static int complain(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-static int complain(const char *fmt, ...)
-{
-    va_list ap;
-    fputs("qedcrash matrix: ", stderr);
-    va_start(ap, fmt);
-    vfprintf(stderr, fmt, ap);
-    va_end(ap);
-    fputc('\n', stderr);
-    return EXIT_USAGE;
-}
-
 /* --- reasons ------------------------------------------------------------------------------------------------------- */
 
 static int parse_reason(struct matrix *m, const char *path, unsigned number, char *line)
@@ -93,7 +82,8 @@ static int parse_reason(struct matrix *m, const char *path, unsigned number, cha
     if (!line[strspn(line, " \t")] || line[0] == '#')
         return 0;
     if (sscanf(line, "%63s %31s %15[a-z]: %n", r.scenario, r.disk, what, &end) < 3 || !end || !line[end])
-        return complain("%s:%u: wanted is: SCENARIO DISK|all verdict|classes|states: why", path, number);
+        return complain("matrix", EXIT_USAGE, "%s:%u: wanted is: SCENARIO DISK|all verdict|classes|states: why", path,
+                        number);
     for (r.what = 0; r.what < DIFFERS_COUNT; r.what++)
         if (!strcmp(what, what_words[r.what])) {
             r.why = xalloc_check(strdup(line + end));
@@ -101,7 +91,7 @@ static int parse_reason(struct matrix *m, const char *path, unsigned number, cha
             m->reasons[m->reason_count++] = r;
             return 0;
         }
-    return complain("%s:%u: '%s' is none of verdict, classes, states", path, number, what);
+    return complain("matrix", EXIT_USAGE, "%s:%u: '%s' is none of verdict, classes, states", path, number, what);
 }
 
 static int read_reasons(struct matrix *m, const char *directory)
@@ -194,7 +184,7 @@ static int record_row(struct matrix *m, struct row *row)
     char *argv[] = {"/proc/self/exe", "record", "-q", file, row->dir, NULL};
     int ret = qemu_program(NULL, argv, answer, sizeof(answer), &status);
     if (ret || !WIFEXITED(status) || WEXITSTATUS(status) == EXIT_INTERNAL) {
-        complain("%s: %s", row->name, ret ? strerror(-ret) : answer);
+        complain("matrix", EXIT_USAGE, "%s: %s", row->name, ret ? strerror(-ret) : answer);
         return EXIT_INTERNAL;
     }
     if (WEXITSTATUS(status)) {
@@ -203,7 +193,7 @@ static int record_row(struct matrix *m, struct row *row)
         return 0;
     }
     m->recorded++;
-    return replay_load(row->dir, &row->recording, &err) ? complain("%s", err.text) : 0;
+    return replay_load(row->dir, &row->recording, &err) ? complain("matrix", EXIT_USAGE, "%s", err.text) : 0;
 }
 
 static int add_scenario(struct matrix *m, const char *path)
@@ -211,7 +201,7 @@ static int add_scenario(struct matrix *m, const char *path)
     struct row row = {.dir = NULL};
     struct scn_error err;
     if (scenario_load(path, &row.scenario, &err))
-        return complain("%s", err.text);
+        return complain("matrix", EXIT_USAGE, "%s", err.text);
     row.name = library_id_name(path);
     row.covers = covers(row.scenario);
     row.cells = xcalloc(2 * m->o->disk_count, sizeof(*row.cells));
@@ -225,7 +215,7 @@ static int add_directory(struct matrix *m, const char *directory)
     char **paths;
     long count = library_list(directory, &paths);
     if (count < 0)
-        return complain("%s: %s", directory, strerror((int)-count));
+        return complain("matrix", EXIT_USAGE, "%s: %s", directory, strerror((int)-count));
     int code = read_reasons(m, directory);
     for (long i = 0; i < count && !code && !options_stopped; i++)
         code = add_scenario(m, paths[i]);
@@ -326,7 +316,7 @@ static int job_done(void *opaque, const struct workers_result *result)
     if (result->end != WORKERS_DONE) {
         snprintf(m->message, sizeof(m->message), "a process that judged %s",
                  is_canary(m, result->job) ? "the canary" : row_of(m, result->job)->name);
-        complain("%s %s", m->message, result->why);
+        complain("matrix", EXIT_USAGE, "%s %s", m->message, result->why);
         return -EIO;
     }
     judged.data = xmalloc(result->size);
@@ -334,7 +324,7 @@ static int job_done(void *opaque, const struct workers_result *result)
     struct bytes_reader r = {judged.data, result->size, false};
     if (bytes_take_u64(&r) || !cell_wire_take(&r, &judged.wire)) {
         const char *text = bytes_take_text(&r);
-        complain("%s", text ? text : "a cell cannot be judged");
+        complain("matrix", EXIT_USAGE, "%s", text ? text : "a cell cannot be judged");
         free(judged.data);
         return -EIO;
     }
@@ -370,7 +360,7 @@ static int judge_all(struct matrix *m)
     int ret = workers_run(&w);
     progress_end(&m->progress);
     if (ret == -EINTR)
-        complain("interrupted; nothing was kept");
+        complain("matrix", EXIT_USAGE, "interrupted; nothing was kept");
     return ret == -EINTR ? EXIT_INTERRUPTED : ret ? EXIT_INTERNAL : 0;
 }
 
@@ -672,7 +662,7 @@ static int choose_directory(struct matrix *m)
 {
     m->dir = m->o->output ? m->o->output : qemu_scratch();
     if (!m->dir || (m->o->output && mkdir(m->dir, 0777) && errno != EEXIST)) {
-        complain("cannot make a directory for recordings: %s", strerror(errno));
+        complain("matrix", EXIT_USAGE, "cannot make a directory for recordings: %s", strerror(errno));
         return EXIT_INTERNAL;
     }
     return 0;
@@ -681,7 +671,8 @@ static int choose_directory(struct matrix *m)
 static int conclude(const struct matrix *m)
 {
     if (!m->canary_caught)
-        complain("a recording without its flushes was NOT found unsafe: no verdict here can be trusted");
+        complain("matrix", EXIT_USAGE,
+                 "a recording without its flushes was NOT found unsafe: no verdict here can be trusted");
     return m->differ || tell_stale(m, NULL) || !m->canary_caught ? EXIT_FINDINGS : EXIT_CLEAN;
 }
 
@@ -689,14 +680,14 @@ int qemu_matrix(const struct options *o, char *const *directories, size_t direct
 {
     struct matrix m = {.o = o};
     if (*qemu_missing()) {
-        complain("nothing ran: %s", qemu_missing());
+        complain("matrix", EXIT_USAGE, "nothing ran: %s", qemu_missing());
         return EXIT_NOTHING;
     }
     int code = choose_directory(&m);
     for (size_t i = 0; i < directory_count && !code; i++)
         code = add_directory(&m, directories[i]);
     if (!code && !m.recorded && !options_stopped) {
-        complain("nothing ran: no scenario here can be recorded");
+        complain("matrix", EXIT_USAGE, "nothing ran: no scenario here can be recorded");
         code = EXIT_NOTHING;
     }
     if (!code) {
