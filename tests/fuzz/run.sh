@@ -182,6 +182,16 @@ check_queue()
         "$dir/out/default/queue" >"$dir/sanitized.log" 2>&1 </dev/null
 }
 
+# What only the sanitizers see, the replayer does not.
+show_again()
+{
+    QEDCRASH_FUZZ_OUT=$found/$1 timeout 20 "$build/replay/$1" "$2"
+    case $? in
+    0) ASAN_OPTIONS=$asan timeout 20 "$build/lib/$1" "$2" ;;
+    124) echo "no end within 20 seconds" ;;
+    esac
+}
+
 # --- all of it ----------------------------------------------------------------------------------------------------------
 
 for target in $targets; do
@@ -231,8 +241,7 @@ for target in $targets; do
     smallest=$(find "$found/$target" -type f ! -name '*.scn' -printf '%s %p\n' 2>/dev/null | sort -n | head -n 1 | cut -d ' ' -f 2-)
     [ -n "${found_now[$target]:-}" ] || continue
     echo "$target: the smallest finding is $smallest; to see it again: $build/lib/$target $smallest"
-    QEDCRASH_FUZZ_OUT=$found/$target timeout 60 "$build/replay/$target" "$smallest" >"$work/again" 2>&1 &&
-        ASAN_OPTIONS=$asan timeout 60 "$build/lib/$target" "$smallest" >"$work/again" 2>&1 # only sanitizers see it
-    tail -n 5 "$work/again"
+    show_again "$target" "$smallest" >"$work/again" 2>&1
+    grep -v -e '^$' -e '^INFO' "$work/again" | tail -n 5
 done
 exit $failed
