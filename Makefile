@@ -43,7 +43,8 @@ FUZZ_LINK := -fsanitize=fuzzer
 # Without sanitizers libFuzzer puts its own memcmp and the like before the C library's. Nothing asks for what they note.
 FUZZ_LINK_PLAIN = $$(clang -print-file-name=libclang_rt.fuzzer-$$(uname -m).a) -lstdc++ -ldl
 # fuzz_NAME.cover lists the sources in which libFuzzer counts edges for this target, which then has objects of its own:
-# each edge that a run passes costs time in libFuzzer, and most of them are of no use to it.
+# each edge that a run passes costs time in libFuzzer, and most of them are of no use to it. FUZZ_COVER is there to change
+# with the file, so that the objects are built anew.
 FUZZ_COVERED := $(patsubst tests/fuzz/%.cover,%,$(wildcard tests/fuzz/*.cover))
 SCRIPTS := $(sort $(filter-out %/lib.sh,$(wildcard tests/lint/*.sh tests/cli/*.sh tests/interop/*.sh)))
 STYLED = $(sort $(wildcard $(addsuffix /*.[ch],$(ROOMS) tests/unit tests/fuzz tests/bench tests/guest tests/canaries)))
@@ -182,7 +183,8 @@ define build_for_libfuzzer
 set -e; $(if $(filter-out $(FUZZ_COVERED),$(FUZZ_TARGETS)),$(fuzz_lib) BUILD=$(1)/obj CFLAGS="$(2) $(FUZZ_COVERAGE)" \
     FUZZ_TARGETS="$(filter-out $(FUZZ_COVERED),$(FUZZ_TARGETS))";) \
 $(foreach t,$(filter $(FUZZ_COVERED),$(FUZZ_TARGETS)),$(fuzz_lib) BUILD=$(1)/obj-$(t) FUZZ_TARGETS=$(t) \
-    CFLAGS="$(2) $(FUZZ_COVERAGE) -fsanitize-coverage-allowlist=tests/fuzz/$(t).cover";)
+    CFLAGS="$(2) $(FUZZ_COVERAGE) -fsanitize-coverage-allowlist=tests/fuzz/$(t).cover \
+    -DFUZZ_COVER=$(firstword $(shell cksum <tests/fuzz/$(t).cover))";)
 endef
 
 fuzz-bins: ## build every fuzz target for libFuzzer and AFL++ (FUZZ_TARGETS="fuzz_x ...")
