@@ -114,7 +114,7 @@ static bool makes_what_was_lost(const struct crash_run *r, const struct scn_stmt
            r->guest_sector - first < stmt->length / BLK_SECTOR_BYTES;
 }
 
-/* What no design can help, and the promise does not give up; docs/fuzzing.md tells of it. A disk forgot what was pending
+/* What no design here keeps, and the promise does not give up; docs/fuzzing.md tells of it. A disk forgot what was pending
  * when a flush failed, tables too. A later program still reads them, and writes data that only they name. */
 static bool stands_on_forgotten_tables(const struct crash_run *r, const struct crash_case *c,
                                        const struct recording *rec)
