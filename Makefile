@@ -142,6 +142,14 @@ mutants: ## the engine with one ordering weakened at a time: which of them are c
 	@BUILD=$(BUILD) tests/mutants/run.sh $(MUTANTS)
 	@$(if $(MUTANTS),,BUILD=$(BUILD) tests/mutants/policy.sh)
 
+flushes: ## which flushes each named design needs, as the table of docs/flushes.md (FLUSHES="--disk ssd --events 0": options of qedcrash flushes)
+	@$(MAKE) --no-print-directory all
+	@BUILD=$(BUILD) tests/flushes.sh $(FLUSHES)
+
+search: ## all designs there can be, on every disk model: the cheapest safe ones; some ten minutes (SEARCH="--disk ssd": options)
+	@$(MAKE) --no-print-directory all
+	@$(BUILD)/qedcrash designs search $(or $(SEARCH),--disk all)
+
 asan: ## all tests under AddressSanitizer, UBSan and leak detection
 	@QEDCRASH_DIFFERENTIAL_CASES=60 QEDCRASH_TEST_HISTORIES=20 $(MAKE) --no-print-directory run-tests BUILD=build-asan LDFLAGS="-fsanitize=address,undefined" \
 	    CFLAGS="-O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all"
