@@ -459,14 +459,34 @@ static bool beaten(const struct search *x, const struct part_list *parts, const 
     return false;
 }
 
-static int compare_points(const void *a, const void *b)
+static int compare_costs(const struct search_cost *x, const struct search_cost *y)
 {
-    const struct search_cost *x = &((const struct search_point *)a)->cost, *y = &((const struct search_point *)b)->cost;
     const double d[] = {x->flushes - y->flushes, x->writes - y->writes, x->scans - y->scans, x->needless - y->needless};
     for (unsigned i = 0; i < 4; i++)
         if (d[i] != 0)
             return d[i] < 0 ? -1 : 1;
     return 0;
+}
+
+static int compare_points(const void *a, const void *b)
+{
+    return compare_costs(&((const struct search_point *)a)->cost, &((const struct search_point *)b)->cost);
+}
+
+/* Brings the parts of that cost together, from `first` on; where they end. Other counts can be the same ratio: that is one
+ * price. */
+static size_t gather(const struct search *x, struct part_list *parts, size_t first, const struct search_cost *cost)
+{
+    size_t end = first;
+    for (size_t i = first; i < parts->count; i++) {
+        struct search_cost other = cost_of(x, &parts->items[i].sums);
+        if (!compare_costs(&other, cost)) {
+            struct part swapped = parts->items[end];
+            parts->items[end++] = parts->items[i];
+            parts->items[i] = swapped;
+        }
+    }
+    return end;
 }
 
 /* Groups of equal cost that have passed the late tests. */
@@ -540,7 +560,7 @@ static int find_frontier(struct search *x)
         ret = verify_frontier(x, &parts);
     for (size_t first = 0, end; first < parts.count && !ret; first = end) {
         struct search_cost cost = cost_of(x, &parts.items[first].sums);
-        end = end_of_group(&parts, first);
+        end = gather(x, &parts, first, &cost);
         if (!beaten(x, &parts, &cost))
             add_point(x, &parts, first, end, &cost);
     }

@@ -203,8 +203,11 @@ static void compare(const char *base, const char *disk, const enum qed_design_fi
     assert_true(r.safe == safe && r.designs == all);
     assert_int_equal(r.point_count > 0, safe > 0);
     assert_true(safe < all);
-    for (size_t i = 0; i < r.point_count; i++)
+    for (size_t i = 0; i < r.point_count; i++) {
         assert_true(box_list_has(&r.left, &r.points[i].design));
+        for (size_t k = 0; k < i; k++) /* one price, one point */
+            assert_true(memcmp(&r.points[k].cost, &r.points[i].cost, sizeof(r.points[i].cost)) != 0);
+    }
     search_result_free(&r);
     bound_free(&b);
 }
@@ -216,7 +219,9 @@ static void test_equals_running_every_design(void **state)
                                        others[] = {QED_FIELD_publish, QED_FIELD_lock, QED_FIELD_reuse,
                                                    QED_FIELD_zero_fill, QED_FIELD_l1_flush},
                                        size[] = {QED_FIELD_phys_size, QED_FIELD_size_check, QED_FIELD_need_check,
-                                                 QED_FIELD_data_flush};
+                                                 QED_FIELD_data_flush},
+                                       tails[] = {QED_FIELD_tail, QED_FIELD_zero_fill, QED_FIELD_data_flush,
+                                                  QED_FIELD_need_check};
     (void)state;
     compare("careful", "ssd", order, 3);
     compare("v2", "own-length", order, 3);
@@ -224,6 +229,7 @@ static void test_equals_running_every_design(void **state)
     compare("careful", "ssd", others, 5);
     compare("v2", "hostdev", others, 5);
     compare("careful", "hostdev", size, 4);
+    compare("careful", "ordered", tails, 4); /* different counts there are the same price */
 }
 
 /* Asked late, of the frontier alone, a test leaves the frontier that it leaves when it is asked of every design. */
