@@ -112,6 +112,10 @@ run_gen()
     workloads=$(grep -o '[0-9]* workloads' "$work/log" | tail -n 1 | grep -o '[0-9]*')
 }
 
+if [ -n "${BENCH_STORE:-}" ] && [ ! -f "$BENCH_STORE" ]; then # said before half an hour of work
+    echo "BENCH_STORE=$BENCH_STORE: no such store; make one with 'qedcrash matrix --store $BENCH_STORE'" >&2
+    exit 2
+fi
 mkdir -p "$build/fuzz"
 touch "$out"
 done_now=0
