@@ -51,10 +51,12 @@ stop()
 }
 trap stop INT TERM
 
-# CPU seconds of a process group so far, children that have been waited for included.
+# CPU seconds of a process group so far, and of the children it has in groups of their own: AFL++'s target has a session.
+# (ps -g would be a session.)
 cpu_of()
 {
-    ps -o cputimes= -g "$1" 2>/dev/null | awk '{ n += $1 } END { print n + 0 }'
+    ps -eo pid=,ppid=,pgid=,cputimes= --sort=pid 2>/dev/null |
+        awk -v group="$1" '$3 == group || $2 in mine { mine[$1]; n += $4 } END { print n + 0 }'
 }
 
 # Runs "$@" in a group of its own until it ends or has used up the cap; sets `cpu`.
