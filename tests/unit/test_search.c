@@ -116,8 +116,8 @@ static const char *const workloads[] = {
     "image size=1M cluster=4K table=2\nwrite 0 4K\nwrite 8K 512\nflush\n",
     "image size=1M cluster=4K table=2\nprepare write 0 4K\nwrite 8K 4K\ncrash\nwrite 16896 512\nflush\n",
     "image size=1M cluster=4K table=2\nprepare write 0 8K\ndiscard 0 4K\nwrite 64K 512\nflush\n",
-    "image size=1M cluster=4K table=2\nprepare write 0 4K\nschedules all\naio a write 8K 512\naio b write 9K 512\n"
-    "wait b\naio f flush\nwait all\n",
+    ("image size=1M cluster=4K table=2\nprepare write 0 4K\nschedules all\naio a write 8K 512\naio b write 9K 512\n"
+     "wait b\naio f flush\nwait all\n"),
 };
 
 static void fill_bound(struct bound *b)
