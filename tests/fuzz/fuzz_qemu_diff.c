@@ -100,11 +100,12 @@ static int run_qemu(char *text, size_t size)
     close(ends[1]);
     if (ret)
         fuzz_violation("qemu-img: %s", strerror(ret));
-    while (used + 1 < size && (got = read(ends[0], text + used, size - 1 - used)) > 0)
+    /* libFuzzer's clock sends signals. */
+    while (used + 1 < size && (got = TEMP_FAILURE_RETRY(read(ends[0], text + used, size - 1 - used))) > 0)
         used += (size_t)got;
     text[used] = 0;
     close(ends[0]);
-    if (waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
+    if (TEMP_FAILURE_RETRY(waitpid(pid, &status, 0)) != pid || !WIFEXITED(status))
         fuzz_violation("qemu-img died: %s", text);
     return WEXITSTATUS(status);
 }
