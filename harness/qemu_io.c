@@ -133,14 +133,14 @@ static int read_answer(struct qemu_io *io)
     }
 }
 
-/* The answer stays. */
+/* The answer stays. Killed first: at the end of its input it would close the image, and the log would have that. */
 static void bury(struct qemu_io *io)
 {
+    kill(io->child, SIGKILL);
+    wait_for(io->child);
     if (io->to >= 0)
         close(io->to);
     close(io->from);
-    kill(io->child, SIGKILL);
-    wait_for(io->child);
     io->child = 0;
 }
 
