@@ -154,7 +154,7 @@ static int cell_ended(struct campaign *c, size_t index, const char *why)
     struct scn_error err;
     char *id = plan_id(cell);
     progress_end(&c->progress);
-    fprintf(stderr, "qedcrash %s: the process that judged %s %s; the others go on\n", c->verb, id, why);
+    complain(c->verb, 0, "the process that judged %s %s; the others go on", id, why);
     free(id);
     c->died_place = index + 1;
     int ret = cell_died(cell->scenario, cell->design, cell->disk, &o, why, put_died, c, &err);
@@ -295,8 +295,7 @@ int campaign_judge(struct campaign *c)
     if (c->code)
         return complain(c->verb, c->code, "%s", c->message);
     if (ret) {
-        snprintf(c->message, sizeof(c->message), "cannot start a worker: %s", strerror(-ret));
-        return complain(c->verb, EXIT_INTERNAL, "%s", c->message);
+        return complain(c->verb, EXIT_INTERNAL, "cannot start a worker: %s", strerror(-ret));
     }
     if (c->out_of_time)
         return unfinished(c, "the time limit is reached");

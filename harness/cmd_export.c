@@ -23,32 +23,24 @@ static const char export_doc[] =
 /* 0, or an exit code: is there nothing, or an empty directory? */
 static int check_directory(const char *path)
 {
-    char text[400];
     DIR *dir = opendir(path);
     struct dirent *e;
     bool empty = true;
     if (!dir && errno == ENOENT)
         return 0;
-    if (!dir) {
-        snprintf(text, sizeof(text), "%.300s: %s; name a directory that is new or empty", path, strerror(errno));
-        return complain("export", EXIT_USAGE, "%s", text);
-    }
+    if (!dir)
+        return complain("export", EXIT_USAGE, "%s: %s; name a directory that is new or empty", path, strerror(errno));
     while ((e = readdir(dir)))
         empty &= !strcmp(e->d_name, ".") || !strcmp(e->d_name, "..");
     closedir(dir);
-    if (empty)
-        return 0;
-    snprintf(text, sizeof(text), "%.300s is not empty; name a directory that is new or empty", path);
-    return complain("export", EXIT_USAGE, "%s", text);
+    return empty ? 0 : complain("export", EXIT_USAGE, "%s is not empty; name a directory that is new or empty", path);
 }
 
 static int make_directory(const char *path)
 {
-    char text[400];
     if (!mkdir(path, 0777) || errno == EEXIST)
         return 0;
-    snprintf(text, sizeof(text), "cannot make the directory %.300s: %s", path, strerror(errno));
-    return complain("export", EXIT_INTERNAL, "%s", text);
+    return complain("export", EXIT_INTERNAL, "cannot make the directory %s: %s", path, strerror(errno));
 }
 
 /* The story, under the names that the bundle's files have. */

@@ -58,17 +58,16 @@ static int print_one(const char *name)
 /* DIR/n1.wma.scn for gen/n1.wma. */
 static int write_file(const char *dir, const char *name, const struct gen_workload *w)
 {
-    char *path = NULL, *text = gen_text(w), complaint[400];
+    char *path = NULL, *text = gen_text(w);
     if (asprintf(&path, "%s/%s.scn", dir, strchr(name, '/') + 1) < 0)
         xalloc_check(NULL);
     FILE *out = fopen(path, "w");
     bool good = out && fputs(text, out) >= 0;
     good = out && !fclose(out) && good;
-    if (!good)
-        snprintf(complaint, sizeof(complaint), "cannot write %.300s: %s", path, strerror(errno));
+    int ret = good ? 0 : complain("gen", EXIT_INTERNAL, "cannot write %s: %s", path, strerror(errno));
     free(path);
     free(text);
-    return good ? 0 : complain("gen", EXIT_INTERNAL, "%s", complaint);
+    return ret;
 }
 
 static int list(const struct job *j)
@@ -78,11 +77,8 @@ static int list(const struct job *j)
     char name[GEN_NAME_MAX];
     uint64_t count = 0;
     int ret = 0;
-    if (j->o.output && mkdir(j->o.output, 0777) && errno != EEXIST) {
-        char text[400];
-        snprintf(text, sizeof(text), "cannot write to %.300s: %s", j->o.output, strerror(errno));
-        ret = complain("gen", EXIT_INTERNAL, "%s", text);
-    }
+    if (j->o.output && mkdir(j->o.output, 0777) && errno != EEXIST)
+        ret = complain("gen", EXIT_INTERNAL, "cannot write to %s: %s", j->o.output, strerror(errno));
     for (; !ret && !options_stopped && (w = gen_next(g)); count++) {
         gen_name(w, name, sizeof(name));
         if (j->o.output)

@@ -16,6 +16,7 @@
 
 #include "engine/blockdev.h"
 #include "harness/commands.h"
+#include "harness/complain.h"
 #include "harness/import_bench.h"
 #include "harness/import_text.h"
 #include "harness/options.h"
@@ -150,12 +151,9 @@ int cmd_import(int argc, char **argv)
     struct options o;
     bool help;
     int code = options_parse(argc, argv, "IOLOG\n--store STORE BENCH.tsv", import_doc, &o, &help);
-    if (!code && !help && o.argument_count != 1) {
-        fputs("qedcrash import: takes the log that fio wrote with --write_iolog, or with --store the fuzzers' "
-              "benchmark\n",
-              stderr);
-        code = EXIT_USAGE;
-    }
+    if (!code && !help && o.argument_count != 1)
+        code = complain("import", EXIT_USAGE,
+                        "takes the log that fio wrote with --write_iolog, or with --store the fuzzers' benchmark");
     if (!code && !help)
         code = o.store ? import_bench(o.arguments[0], o.store) : import(o.arguments[0]);
     options_free(&o);

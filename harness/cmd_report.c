@@ -26,9 +26,7 @@ static const struct {
 
 static int cannot(const char *what, const char *path, int why)
 {
-    char text[400];
-    snprintf(text, sizeof(text), "cannot %s %.300s: %s", what, path, strerror(why));
-    return complain("report", EXIT_INTERNAL, "%s", text);
+    return complain("report", EXIT_INTERNAL, "cannot %s %s: %s", what, path, strerror(why));
 }
 
 /* Whole, or not at all: a reader never sees half a file. */

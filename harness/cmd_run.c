@@ -289,12 +289,9 @@ static int judge_by_qemu(struct run *r)
                         "QEMU is shown whole states, one after the other: --explore enumerate or sample");
     if (*why)
         return complain(r->verb, EXIT_INTERNAL, "%s", why);
-    if (!qemu_scratch()) {
-        char text[320];
-        snprintf(text, sizeof(text), "cannot make a directory for crashed images: %s (TMPDIR names another place)",
-                 strerror(errno));
-        return complain(r->verb, EXIT_INTERNAL, "%s", text);
-    }
+    if (!qemu_scratch())
+        return complain(r->verb, EXIT_INTERNAL,
+                        "cannot make a directory for crashed images: %s (TMPDIR names another place)", strerror(errno));
     if (!r->o.explore_given)
         r->o.cell.explore = EXPLORE_SAMPLE;
     if (!r->o.limit_given)

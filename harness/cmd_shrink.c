@@ -207,7 +207,6 @@ static void print_json(FILE *out, const struct job *j)
 
 static int write_file(const struct job *j)
 {
-    char text[400];
     FILE *out = fopen(j->o.output, "w");
     bool good = out != NULL;
     if (out) {
@@ -215,10 +214,7 @@ static int write_file(const struct job *j)
         good = !ferror(out);
         good &= !fclose(out);
     }
-    if (good)
-        return 0;
-    snprintf(text, sizeof(text), "cannot write %.300s: %s", j->o.output, strerror(errno));
-    return complain("shrink", EXIT_INTERNAL, "%s", text);
+    return good ? 0 : complain("shrink", EXIT_INTERNAL, "cannot write %s: %s", j->o.output, strerror(errno));
 }
 
 static int print(const struct job *j)
@@ -249,10 +245,8 @@ static int run(struct job *j)
         ret = find(j);
     if (ret)
         return ret;
-    if (!j->finding.id) {
-        fprintf(stderr, "qedcrash shrink: %s shows nothing wrong\n", j->id.has_point ? "this state" : "this cell");
-        return EXIT_CLEAN;
-    }
+    if (!j->finding.id)
+        return complain("shrink", EXIT_CLEAN, "%s shows nothing wrong", j->id.has_point ? "this state" : "this cell");
     ret = shrink(j);
     return ret ? ret : print(j);
 }

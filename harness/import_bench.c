@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "harness/commands.h"
+#include "harness/complain.h"
 #include "harness/import_text.h"
 #include "reports/store.h"
 #include "simdisk/xalloc.h"
@@ -104,8 +105,8 @@ static int put_runs(const struct runs *r, const char *path)
     }
     if (!ret)
         return EXIT_CLEAN;
-    fprintf(stderr, "qedcrash import: %s\n", err.text);
-    return ret == -ENOENT || ret == -EINVAL || ret == -ENOTSUP || ret == -ENODATA ? EXIT_USAGE : EXIT_INTERNAL;
+    bool usage = ret == -ENOENT || ret == -EINVAL || ret == -ENOTSUP || ret == -ENODATA;
+    return complain("import", usage ? EXIT_USAGE : EXIT_INTERNAL, "%s", err.text);
 }
 
 int import_bench(const char *path, const char *store)
